@@ -1,0 +1,59 @@
+"""The admin application: THE list of its routes, its middlewares and its lifetime.
+
+Built and served by roles/control.py. What is not in admin_api.auth.OPEN_ROUTES asks for the token.
+"""
+
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from admin_api.auth import build_token_check
+from admin_api.context import CONTEXT, AdminContext
+from admin_api.errors import MAX_BODY_BYTES, answer_errors
+from admin_api.routes import cache, conservation, health, prices, requests, usage
+
+SHUTDOWN_S = 2.0
+
+Route = tuple[str, str, Callable[[web.Request], Awaitable[web.StreamResponse]]]
+
+ROUTES: tuple[Route, ...] = (
+    ("GET", "/health", health.show_live),
+    ("GET", "/health/ready", health.show_ready),
+    ("GET", "/health/metrics", health.show_metrics),
+    ("GET", "/admin/v1/usage", usage.show_usage),
+    ("GET", "/admin/v1/requests/{id}", requests.show_request),
+    ("GET", "/admin/v1/conservation", conservation.show_conservation),
+    ("GET", "/admin/v1/prices/{model:.+}", prices.show_price),
+    ("POST", "/admin/v1/cache/purge", cache.purge_cache),
+)
+
+
+def build_admin_app(context: AdminContext) -> web.Application:
+    """The application of one control process."""
+    app = web.Application(
+        client_max_size=MAX_BODY_BYTES,
+        middlewares=[answer_errors, build_token_check(context.token, context.settings.host)],
+    )
+    app[CONTEXT] = context
+    for method, path, handler in ROUTES:
+        app.router.add_route(method, path, handler)
+    return app
+
+
+@asynccontextmanager
+async def serve_admin(context: AdminContext, opened: socket.socket) -> AsyncIterator[None]:
+    """Serve on a listening socket for as long as the block lasts."""
+    runner = web.AppRunner(
+        build_admin_app(context),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=SHUTDOWN_S,
+    )
+    await runner.setup()
+    try:
+        await web.SockSite(runner, opened).start()
+        yield
+    finally:
+        await runner.cleanup()

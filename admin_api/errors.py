@@ -1,0 +1,96 @@
+"""Every error the admin API answers, as RFC 9457 problem documents; the outermost middleware."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import orjson
+from aiohttp import web
+
+from config.errors import ConfigError, nearest
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PROBLEM_TYPE = "application/problem+json"
+MAX_BODY_BYTES = 65_536
+
+_log = logging.getLogger(__name__)
+
+
+class AdminError(Exception):
+    """A refusal with its status, a stable code, what is wrong and how to put it right."""
+
+    def __init__(self, status: int, code: str, message: str, hint: str) -> None:
+        super().__init__(status, code, message, hint)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+def problem_response(error: AdminError) -> web.Response:
+    """The document of one error."""
+    document = {
+        "type": "about:blank",
+        "title": error.code.replace("_", " "),
+        "status": error.status,
+        "code": error.code,
+        "detail": error.message,
+        "hint": error.hint,
+    }
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    return web.Response(
+        status=error.status, body=orjson.dumps(document), content_type=PROBLEM_TYPE, headers=headers
+    )
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn refusals, unknown routes and failures of ours into problem documents."""
+    try:
+        return await handler(request)
+    except AdminError as error:
+        return problem_response(error)
+    except ConfigError as error:
+        return problem_response(AdminError(400, "invalid_request", error.message, error.hint))
+    except web.HTTPException as error:
+        return problem_response(_describe_http_error(request, error))
+    except Exception:  # noqa: BLE001  the last resort: a caller gets an answer, the log the reason
+        _log.exception("%s %s failed", request.method, request.path)
+        failure = AdminError(
+            500,
+            "internal_error",
+            "the control process failed to answer",
+            "its log has the reason; the proxies keep serving",
+        )
+        return problem_response(failure)
+
+
+def list_routes(app: web.Application) -> list[str]:
+    """ "METHOD /path" of every route, in order."""
+    routes = {
+        f"{route.method} {route.resource.canonical}"
+        for route in app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    return sorted(routes, key=lambda route: route.split()[::-1])
+
+
+def _describe_http_error(request: web.Request, error: web.HTTPException) -> AdminError:
+    if error.status == 404:
+        return _describe_unknown_route(request)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods - {"HEAD"}))
+        message = f"{request.method} is not served on {request.path}"
+        return AdminError(405, "method_not_allowed", message, f"use {allowed}")
+    if error.status == 413:
+        message = f"the body has more than {MAX_BODY_BYTES} bytes"
+        return AdminError(413, "body_too_large", message, "no request of this API needs as much")
+    return AdminError(error.status, "refused", error.reason, "docs/admin-api.md lists the routes")
+
+
+def _describe_unknown_route(request: web.Request) -> AdminError:
+    routes = list_routes(request.app)
+    near = nearest(request.path, {route.split()[1] for route in routes})
+    advice = f"did you mean {' or '.join(near)}? " if near else ""
+    message = f"there is no {request.method} {request.path}"
+    return AdminError(404, "not_found", message, f"{advice}known routes: {', '.join(routes)}")

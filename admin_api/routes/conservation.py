@@ -1,0 +1,21 @@
+"""GET /admin/v1/conservation: starts = ends + unknown, and log = store = the mock's bill."""
+
+from aiohttp import web
+
+from admin_api.answers import json_response
+from admin_api.context import CONTEXT
+
+
+async def show_conservation(request: web.Request) -> web.Response:
+    """Whether every figure agrees, and the lines that show it; 200 either way."""
+    report = await request.app[CONTEXT].usage.check_conservation()
+    return json_response(
+        {
+            "is_exact": report.is_exact,
+            "starts": report.starts,
+            "ends": report.ends,
+            "open_attempts": report.open_attempts,
+            "unknown_attempts": report.unknown_attempts,
+            "rows": report.rows,
+        }
+    )

@@ -1,0 +1,226 @@
+"""apex.yaml, loaded and checked as a whole: the control process calls `load_operator_config` once.
+
+The shape is in config.operator_model; here is what one key says about another.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from config.errors import ConfigError, suggest
+from config.operator_model import (
+    CacheConfig,
+    KeyConfig,
+    Limits,
+    ModelConfig,
+    ModelTarget,
+    OperatorConfig,
+    PriceOverride,
+    TenantConfig,
+    Timeouts,
+    UpstreamConfig,
+)
+from config.provider_kinds import KNOWN_KINDS, OPENAI_KIND
+from config.validating import describe_model, validate
+from config.yaml_loading import KeyPath, LocatedDocument, format_path, parse_yaml, read_yaml
+
+__all__ = [
+    "CacheConfig",
+    "KeyConfig",
+    "Limits",
+    "ModelConfig",
+    "ModelTarget",
+    "OperatorConfig",
+    "PriceOverride",
+    "TenantConfig",
+    "Timeouts",
+    "UpstreamConfig",
+    "check_operator_config",
+    "describe_config",
+    "load_operator_config",
+]
+
+OPENAI_BASE_URL = "https://api.openai.com/v1"
+BUILT_IN_KEY_VARIABLE = "OPENAI_API_KEY"
+BUILT_IN_OPENAI = f"""
+upstreams: {{openai: {{kind: openai, api_key: "env:{BUILT_IN_KEY_VARIABLE}"}}}}
+default_upstream: openai
+"""
+BUILT_IN_MOCK = """
+upstreams: {mock: {kind: mock}}
+default_upstream: mock
+"""
+
+
+def load_operator_config(path: Path | None, environ: Mapping[str, str]) -> OperatorConfig:
+    """The checked configuration, secrets filled in from `environ`; None is the built-in default.
+
+    ConfigError names file:line, the key path, and how to put it right.
+    """
+    if path is None:
+        return _load_built_in(environ)
+    document = read_yaml(path, "APEX_CONFIG names it: correct that path or its permissions")
+    return check_operator_config(document, environ)
+
+
+def check_operator_config(document: LocatedDocument, environ: Mapping[str, str]) -> OperatorConfig:
+    """As `load_operator_config`, for a document that is read already."""
+    config = validate(OperatorConfig, document, {"environ": environ})
+    if not config.upstreams:
+        config = _add_built_in_upstream(config, environ)
+    checks = _Checks(document)
+    upstreams = {
+        name: checks.complete_upstream(name, upstream)
+        for name, upstream in config.upstreams.items()
+    }
+    checks.check_references(config)
+    checks.check_keys(config.tenants)
+    checks.check_sizes(config)
+    return config.model_copy(update={"upstreams": upstreams})
+
+
+def describe_config() -> list[tuple[str, str, str]]:
+    """(dotted key, default, meaning) of every key of apex.yaml, in the order of the file."""
+    return describe_model(OperatorConfig)
+
+
+def _load_built_in(environ: Mapping[str, str]) -> OperatorConfig:
+    has_key = bool(environ.get(BUILT_IN_KEY_VARIABLE, "").strip())
+    text = BUILT_IN_OPENAI if has_key else BUILT_IN_MOCK
+    return check_operator_config(parse_yaml(text, "the built-in configuration"), environ)
+
+
+def _add_built_in_upstream(config: OperatorConfig, environ: Mapping[str, str]) -> OperatorConfig:
+    built_in = _load_built_in(environ)
+    default = config.default_upstream or built_in.default_upstream
+    return config.model_copy(update={"upstreams": built_in.upstreams, "default_upstream": default})
+
+
+class _Checks:
+    """The checks across keys; every refusal is located in the document."""
+
+    def __init__(self, document: LocatedDocument) -> None:
+        self._document = document
+
+    def complete_upstream(self, name: str, upstream: UpstreamConfig) -> UpstreamConfig:
+        """The upstream with its base_url filled in and in one spelling."""
+        path: KeyPath = ("upstreams", name)
+        if upstream.kind not in KNOWN_KINDS:
+            raise self._refuse(
+                (*path, "kind"),
+                f"unknown kind {upstream.kind!r}",
+                f"{suggest(upstream.kind, KNOWN_KINDS)} a server that speaks the OpenAI API "
+                "is kind openai with its own base_url",
+            )
+        base_url = upstream.base_url
+        if base_url is None:
+            base_url = OPENAI_BASE_URL if upstream.kind == OPENAI_KIND else None
+        else:
+            base_url = self._check_base_url((*path, "base_url"), base_url, upstream.allow_private)
+        if upstream.kind == OPENAI_KIND and not (upstream.api_key or upstream.allow_private):
+            raise self._refuse(
+                path, "api_key is missing", f"add api_key: env:{BUILT_IN_KEY_VARIABLE}"
+            )
+        return upstream.model_copy(update={"base_url": base_url})
+
+    def check_references(self, config: OperatorConfig) -> None:
+        """Every upstream named somewhere exists, and every request can reach one."""
+        if config.default_upstream is not None:
+            self._check_known(("default_upstream",), config.default_upstream, config.upstreams)
+        elif not config.models:
+            raise self._refuse(
+                (),
+                "neither default_upstream nor models is declared, so no request could be served",
+                f"add default_upstream: {next(iter(config.upstreams))}",
+            )
+        for name, model in config.models.items():
+            for index, target in enumerate(model.upstreams):
+                path = ("models", name, "upstreams", index, "upstream")
+                self._check_known(path, target.upstream, config.upstreams)
+
+    def check_keys(self, tenants: Mapping[str, TenantConfig]) -> None:
+        """Key names differ within a tenant, secrets everywhere."""
+        secrets: dict[str, KeyPath] = {}
+        for tenant_name, tenant in tenants.items():
+            names: set[str] = set()
+            for index, key in enumerate(tenant.keys):
+                path = ("tenants", tenant_name, "keys", index)
+                if key.name in names:
+                    raise self._refuse(
+                        (*path, "name"),
+                        f"the key name {key.name} is used twice",
+                        "give each key of a tenant its own name",
+                    )
+                names.add(key.name)
+                self._check_secret((*path, "secret"), key.secret, secrets)
+
+    def check_sizes(self, config: OperatorConfig) -> None:
+        """Bounds that bound each other."""
+        cache = config.cache
+        if "max_entry_bytes" in cache.model_fields_set and cache.max_entry_bytes > cache.max_bytes:
+            raise self._refuse(
+                ("cache", "max_entry_bytes"),
+                f"larger than the whole cache of {cache.max_bytes} bytes",
+                "raise cache.max_bytes or lower cache.max_entry_bytes",
+            )
+
+    def _check_secret(self, path: KeyPath, secret: str | None, seen: dict[str, KeyPath]) -> None:
+        if secret is None:
+            return
+        if secret in seen:
+            raise self._refuse(
+                path,
+                f"the same secret as {format_path(seen[secret])}",
+                "a secret identifies one key: make another with openssl rand -hex 32",
+            )
+        seen[secret] = path
+
+    def _check_known(self, path: KeyPath, name: str, known: Iterable[str]) -> None:
+        if name not in known:
+            raise self._refuse(path, f"unknown upstream {name!r}", suggest(name, known))
+
+    def _check_base_url(self, path: KeyPath, url: str, is_private_allowed: bool) -> str:
+        try:
+            parts = urlsplit(url)
+            is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_url = False
+        if not is_url or not url.isascii() or not url.isprintable() or " " in url:
+            raise self._refuse(path, "not an http(s) URL", f"write it as in {OPENAI_BASE_URL}")
+        if "@" in parts.netloc or "?" in url or "#" in url:
+            raise self._refuse(
+                path,
+                "a base_url has no user, query or fragment",
+                "keep scheme, host, port and path; the credential goes into api_key",
+            )
+        if not is_private_allowed:
+            self._check_public(path, parts)
+        return url.rstrip("/")
+
+    def _check_public(self, path: KeyPath, parts: SplitResult) -> None:
+        if _is_private(parts.hostname or ""):
+            raise self._refuse(
+                path,
+                f"{parts.hostname} is not a public address",
+                "add allow_private: true to this upstream if it is meant to be reached there",
+            )
+        if parts.scheme == "http":
+            raise self._refuse(
+                path,
+                "plain http would show the credential to the network",
+                "use https, or add allow_private: true to this upstream",
+            )
+
+    def _refuse(self, path: KeyPath, message: str, hint: str) -> ConfigError:
+        where = self._document.locate(path)
+        shown = f"{format_path(path)}: " if path else ""
+        return ConfigError(f"{where}: {shown}{message}", hint)
+
+
+def _is_private(host: str) -> bool:
+    """What the text alone tells; the connector checks the address a name leads to."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))

@@ -1,0 +1,223 @@
+"""The price book as its readers see it: one quote per upstream and model, nothing computed.
+
+Loaded by the proxy at start and at every snapshot, by the shipper for each hash it meets. The
+document's form is described in config.prices.document. Effective books (the shipped one plus the
+operator's own prices) are made by the control process and kept by their hash.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from config.errors import ConfigError
+from config.files import write_atomically
+from config.prices.document import (
+    BOOK_PATH,
+    SCHEMA,
+    Document,
+    book_hash,
+    canonical_bytes,
+    index_rows,
+)
+from ledger.price_hosts import providers_for
+from ledger.rating import Price, PriceState, Quote
+
+_UNKNOWN = Quote(PriceState.unknown, None, "none", reason="no price is listed or declared")
+_HASH_LENGTH = 64
+_REBUILD_HINT = "restore it from the release, or rebuild it: python main.py prices build"
+
+
+class DeclaredPrice(Protocol):
+    """What an operator declares in apex.yaml: USD per million tokens."""
+
+    @property
+    def input_per_million_usd(self) -> Decimal: ...
+    @property
+    def output_per_million_usd(self) -> Decimal: ...
+    @property
+    def cache_read_per_million_usd(self) -> Decimal | None: ...
+    @property
+    def cache_write_per_million_usd(self) -> Decimal | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLimits:
+    """Tokens a model takes and gives, and what it can do; None where no source says."""
+
+    context: int | None
+    max_output: int | None
+    has_tools: bool
+    has_vision: bool
+
+
+class PriceBook:
+    """A book in memory: rows of text, each parsed when its model is first asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        """ValueError when `data` is not a canonical document of a schema this version reads."""
+        self.hash = book_hash(data)
+        self._rows = index_rows(data)
+        if self.header().get("schema") != SCHEMA:
+            raise ValueError("not a price book of a schema this version reads")
+        self._quotes: dict[tuple[str, ...], Quote] = {}
+
+    def quote(self, upstream: str, upstream_kind: str, base_url_host: str, model: str) -> Quote:
+        """The price of `model` (the upstream's own name) at this upstream; never raises.
+
+        The operator's price wins over the book's. It is always the standard tier below every
+        threshold: the further bands are in the document and not applied yet.
+        """
+        declared = self._quote_at(("overrides", upstream, model))
+        if declared is not None:
+            return declared
+        for provider in providers_for(upstream_kind, base_url_host):
+            for name in _names_of(provider, model):
+                quote = self._quote_at(("providers", provider, name))
+                if quote is not None:
+                    return quote
+        return _UNKNOWN
+
+    def known_models(self, provider: str) -> list[str]:
+        """The provider's models in the book, sorted; empty for an unknown provider."""
+        return sorted(path[2] for path in self._rows if path[:2] == ("providers", provider))
+
+    def known_providers(self) -> list[str]:
+        """The providers in the book, sorted."""
+        return sorted({path[1] for path in self._rows if path[0] == "providers"})
+
+    def model_limits(self, provider: str, model: str) -> ModelLimits | None:
+        """What the model can take and give; None when the book does not know it."""
+        for name in _names_of(provider, model):
+            entry = self.find_entry(provider, name)
+            if entry is not None:
+                limits = entry.get("limits", {})
+                return ModelLimits(
+                    context=limits.get("context"),
+                    max_output=limits.get("max_output"),
+                    has_tools=limits.get("tools", False),
+                    has_vision=limits.get("vision", False),
+                )
+        return None
+
+    def find_entry(self, provider: str, model: str) -> dict[str, Any] | None:
+        """The document's entry as it stands, for reports; see config.prices.document."""
+        return self._parsed(("providers", provider, model))
+
+    def find_overrides(self, model: str) -> dict[str, dict[str, Any]]:
+        """The operator's own prices of a model, by upstream."""
+        paths = [path for path in self._rows if path[0] == "overrides" and path[-1] == model]
+        return {path[1]: orjson.loads(self._rows[path]) for path in paths}
+
+    def header(self) -> dict[str, Any]:
+        """Schema, day, sources with version and sha256, counts."""
+        header: dict[str, Any] = orjson.loads(self._rows.get(("header",), b"{}"))
+        return header
+
+    def _quote_at(self, path: tuple[str, str, str]) -> Quote | None:
+        quote = self._quotes.get(path)
+        if quote is None and path in self._rows:
+            entry = orjson.loads(self._rows[path])
+            quote = _override_quote(entry) if path[0] == "overrides" else _book_quote(entry)
+            self._quotes[path] = quote  # bounded by the book: unknown names are not kept
+        return quote
+
+    def _parsed(self, path: tuple[str, str, str]) -> dict[str, Any] | None:
+        row = self._rows.get(path)
+        return orjson.loads(row) if row is not None else None
+
+
+def load_price_book(path: Path = BOOK_PATH) -> PriceBook:
+    """Reads a book; ConfigError when it is missing, damaged, or not what its name's hash says."""
+    try:
+        book = PriceBook(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"price book {path} cannot be read: {error}", _REBUILD_HINT) from error
+    if len(path.stem) == _HASH_LENGTH and path.stem != book.hash:
+        raise ConfigError(
+            f"price book {path} is damaged: its content has the hash {book.hash}",
+            "delete the file; the control process writes it anew at its next start",
+        )
+    return book
+
+
+def build_effective_book(
+    base: Document,
+    overrides: Mapping[tuple[str, str], Price],
+    citations: Mapping[tuple[str, str], str] | None = None,
+) -> Document:
+    """The base document with the operator's prices, keyed (upstream, the upstream's model name).
+
+    Without overrides it is the base itself, hash and all.
+    """
+    if not overrides:
+        return base
+    declared: dict[str, dict[str, Any]] = {}
+    for (upstream, model), price in overrides.items():
+        amounts = {field: value for field, value in asdict(price).items() if value is not None}
+        citation = (citations or {}).get((upstream, model), "")
+        declared.setdefault(upstream, {})[model] = {"citation": citation, "price": amounts}
+    return {**base, "overrides": declared}
+
+
+def write_price_book(document: Document, directory: Path) -> str:
+    """Keeps a book as {directory}/{hash}.json, once; returns the hash."""
+    data = canonical_bytes(document)
+    path = directory / f"{book_hash(data)}.json"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data, is_durable=True)
+    return path.stem
+
+
+def declared_price(declared: DeclaredPrice) -> Price:
+    """An operator's USD per million tokens as pico-USD per token, half to even.
+
+    Images count as input text and both kinds of cache write cost the same: one rate is declared.
+    """
+    text = _picousd(declared.input_per_million_usd)
+    write = _picousd(declared.cache_write_per_million_usd)
+    return Price(
+        input=text,
+        output=_picousd(declared.output_per_million_usd),
+        cache_read=_picousd(declared.cache_read_per_million_usd),
+        cache_write_5m=write,
+        cache_write_1h=write,
+        image_input=text,
+    )
+
+
+def _picousd(usd_per_million: Decimal | None) -> int | None:
+    if usd_per_million is None:
+        return None
+    return int((usd_per_million * 10**6).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+
+
+def _names_of(provider: str, model: str) -> Iterator[str]:
+    """The spellings a model may be in the book under: as sent, without a prefix, a fine-tune's."""
+    yield model
+    yield model.removeprefix("models/").removeprefix(f"{provider}/")
+    if model.startswith("ft:"):
+        yield ":".join(model.split(":")[:2])  # ft:<model>:<organisation>::<id>
+
+
+def _book_quote(entry: dict[str, Any]) -> Quote:
+    band = entry["bands"][0]
+    state = PriceState(band["state"])
+    disputed = set(band.get("disputed", band["price"] if state is PriceState.disputed else ()))
+    return Quote(
+        state=state,
+        price=Price(**band["price"]),
+        source="book",
+        agreed_buckets=frozenset(band["price"].keys() - disputed),
+        reason=band.get("reason", ""),
+    )
+
+
+def _override_quote(entry: dict[str, Any]) -> Quote:
+    price = entry["price"]
+    reason = f"declared by the operator {entry['citation']}".rstrip()
+    return Quote(PriceState.agreed, Price(**price), "override", frozenset(price), reason)

@@ -1,0 +1,98 @@
+"""Why a model costs what it costs, as rows of text; used by `python main.py prices explain`."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from config.errors import suggest
+from config.prices.document import PRICE_BUCKETS
+from ledger.price_book import PriceBook
+
+_WIDTH = 16
+
+
+def explain(book: PriceBook, model: str) -> list[str]:
+    """Rows on `model` or `provider/model`: its state, what each source says, and why.
+
+    An unknown model gets near names. Prices are USD per million tokens.
+    """
+    rows = list(_override_rows(book, model))
+    header = book.header()
+    for provider in book.known_providers():
+        entry = book.find_entry(provider, model.removeprefix(f"{provider}/"))
+        if entry is not None:
+            rows += _entry_rows(f"{provider}/{model.removeprefix(f'{provider}/')}", entry, header)
+    if not rows:
+        return _unknown_rows(book, model)
+    return [*rows, f"price book {book.hash}, prices of {header['as_of']}"]
+
+
+def _entry_rows(title: str, entry: Mapping[str, Any], header: Mapping[str, Any]) -> Iterator[str]:
+    versions = {name: source["version"] for name, source in header["sources"].items()}
+    bands = entry["bands"]
+    yield f"{title}: {bands[0]['state']} ({_why(bands[0])})"
+    yield from _table(bands[0], versions)
+    limits = entry.get("limits", {})
+    if limits:
+        yield "  limits: " + ", ".join(f"{key} {value}" for key, value in sorted(limits.items()))
+    for name, theirs in entry.get("names", {}).items():
+        yield f"  {name} lists it as {theirs}"
+    for band in bands[1:]:
+        yield f"  not applied yet: {_condition(band)}, {band['state']}: {_amounts(band)}"
+    yield ""
+
+
+def _why(band: Mapping[str, Any]) -> str:
+    return str(band.get("reason") or "both sources agree within 0.5%")
+
+
+def _table(band: Mapping[str, Any], versions: Mapping[str, str]) -> Iterator[str]:
+    deviations = band.get("sources", {name: {} for name in versions})
+    titles = [f"{name} {versions[name]}" for name in sorted(deviations)]
+    width = max(_WIDTH, *(len(title) + 2 for title in titles))
+    yield f"  {'USD per million':<{_WIDTH}}{'used':>{_WIDTH}}" + "".join(
+        f"{title:>{width}}" for title in titles
+    )
+    for bucket in PRICE_BUCKETS:
+        if bucket in band["price"]:
+            used = band["price"][bucket]
+            stated = [deviations[name].get(bucket, used) for name in sorted(deviations)]
+            yield f"  {bucket:<{_WIDTH}}{per_million_usd(used):>{_WIDTH}}" + "".join(
+                f"{per_million_usd(amount):>{width}}" for amount in stated
+            )
+
+
+def per_million_usd(picousd_per_token: int | None) -> str:
+    """USD per million tokens with no digit lost and no zero too many; "-" when not listed."""
+    if picousd_per_token is None:
+        return "-"
+    return f"{(Decimal(picousd_per_token) / 10**6).normalize():f}"
+
+
+def _condition(band: Mapping[str, Any]) -> str:
+    above = band["above_input_tokens"]
+    return f"{band['tier']} above {above} input tokens" if above else str(band["tier"])
+
+
+def _amounts(band: Mapping[str, Any]) -> str:
+    price = band["price"]
+    return ", ".join(
+        f"{key} {per_million_usd(price[key])}" for key in PRICE_BUCKETS if key in price
+    )
+
+
+def _override_rows(book: PriceBook, model: str) -> Iterator[str]:
+    for upstream, entry in sorted(book.find_overrides(model).items()):
+        cited = f", citing {entry['citation']}" if entry["citation"] else ""
+        yield f"{upstream}/{model}: agreed (declared by the operator in apex.yaml{cited})"
+        yield f"  {_amounts(entry)}"
+        yield ""
+
+
+def _unknown_rows(book: PriceBook, model: str) -> list[str]:
+    names = {name for provider in book.known_providers() for name in book.known_models(provider)}
+    return [
+        f"{model}: unknown (no source lists it and no price is declared)",
+        f"  {suggest(model.rpartition('/')[2], names)}",
+        "  declare one in apex.yaml: models.<name>.price",
+    ]

@@ -1,0 +1,180 @@
+"""Usage as people ask for it: sums by one dimension, and everything about one request.
+
+Called by the admin API and the command line. Amounts are summed exactly and shown as decimal text.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from ledger.amounts import summed, usd_text
+from ledger.events import END, START, TOKEN_BUCKETS, AttemptEnd, AttemptStart
+from ledger.open_attempts import OpenWindow
+from ledger.usage_sql import DIMENSIONS, REQUEST, TOTAL, ends_by, unknown_by
+from storage.columnar import Columnar
+
+_COUNTS = ("requests", "attempts", "unknown_attempts", "errors", "cache_hits", "coalesced")
+_AMOUNTS = ("cost", "gross_baseline", "gross_saving")
+_LATEST_US = 2**62
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class UsageQueryError(ValueError):
+    """The question cannot be answered as asked; the hint says what can be."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRange:
+    """Half-open [since_us, until_us) in unix microseconds."""
+
+    since_us: int
+    until_us: int
+
+
+def parse_range(from_: str | None, to: str | None) -> UsageRange:
+    """ISO instants or dates, UTC unless they carry an offset; `to` is excluded; None is open."""
+    since = _instant_us(from_, "from") if from_ else 0
+    until = _instant_us(to, "to") if to else _LATEST_US
+    if since >= until:
+        raise UsageQueryError("from is not before to", "the range is half-open: to is excluded")
+    return UsageRange(since, until)
+
+
+async def usage_rows(
+    columnar: Columnar,
+    group_by: str,
+    from_: str | None = None,
+    to: str | None = None,
+    tenant: str | None = None,
+    open_window: OpenWindow | None = None,
+) -> dict[str, Any]:
+    """{"rows": [{group_by: ..., "requests": n, ...}], "totals": {...}}, the dearest group first.
+
+    A request counts where and when its final END does. Token buckets are what providers counted;
+    tokens served from the cache are `cache_served_tokens`. Attempts without END are
+    `unknown_attempts`, except those that `open_window` says may be under way. With tags a request
+    may be in several rows, so totals are taken apart. Raises UsageQueryError, ColumnarError.
+    """
+    if group_by not in DIMENSIONS:
+        known = "|".join(DIMENSIONS)
+        raise UsageQueryError(f"unknown group_by {group_by[:64]!r}", f"group_by is one of {known}")
+    span = parse_range(from_, to)
+    parameters = {
+        "since": span.since_us,
+        "until": span.until_us,
+        "tenant": tenant or "",
+        "open_since": open_window.since_us if open_window else _LATEST_US,
+        "open_writers": list(open_window.writers) if open_window else [""],
+    }
+    groups = await _groups(columnar, DIMENSIONS[group_by], parameters)
+    totals = await _groups(columnar, (TOTAL, TOTAL), parameters)
+    rows = [{group_by: name, **row} for name, row in sorted(groups.items())]
+    if group_by != "day":
+        rows.sort(key=lambda row: row["_order"], reverse=True)
+    for row in (*rows, *totals.values()):
+        row.pop("_order")
+    return {"rows": rows, "totals": totals.get("") or _present({}, 0)}
+
+
+async def request_detail(
+    columnar: Columnar, request_id: str, tenant: str | None = None
+) -> dict[str, Any] | None:
+    """Every event of one request, by attempt, with its rated amounts; None when there is none."""
+    rows = await columnar.query(REQUEST, {"request_id": request_id, "tenant": tenant or ""})
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (row["attempt"], row["kind"] == END))
+    ends = [row for row in rows if row["kind"] == END]
+    ended = {row["start_id"] for row in ends}
+    return {
+        "request_id": request_id,
+        "tenant": rows[0]["tenant"],
+        "attempts": len({row["attempt"] for row in rows}),
+        "attempts_without_end": len({row["start_id"] for row in rows} - ended),
+        "is_complete": any(row["is_final"] for row in ends),
+        "cost_usd": _total_usd(ends, "cost_picousd"),
+        "gross_baseline_usd": _total_usd(ends, "gross_baseline_picousd"),
+        "events": [_present_event(row) for row in rows],
+    }
+
+
+async def _groups(
+    columnar: Columnar, dimension: tuple[str, str], parameters: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    ended = await columnar.query(ends_by(dimension[0]), _ends_only(parameters))
+    unknown = await columnar.query(unknown_by(dimension[1]), parameters)
+    without_end = {row["dimension"]: int(row["unknown_attempts"]) for row in unknown}
+    groups = {
+        row["dimension"]: _present(row, without_end.pop(row["dimension"], 0)) for row in ended
+    }
+    return groups | {name: _present({}, count) for name, count in without_end.items()}
+
+
+def _ends_only(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if not name.startswith("open_")}
+
+
+def _present(row: Mapping[str, Any], unknown_attempts: int) -> dict[str, Any]:
+    counts = {name: row.get(name, 0) for name in _COUNTS}
+    counts["attempts"] = row.get("ended", 0) + unknown_attempts
+    counts["unknown_attempts"] = unknown_attempts
+    tokens = {name: row.get(f"sum_{name}", 0) for name in TOKEN_BUCKETS}
+    sums = {name: summed(row, name) if row else 0 for name in _AMOUNTS}
+    return {
+        **counts,
+        **tokens,
+        "total_tokens": sum(tokens.values()),
+        "cache_served_tokens": row.get("cache_served_tokens", 0),
+        **{f"{name}_usd": usd_text(amount) for name, amount in sums.items()},
+        "unpriced_requests": row.get("unpriced_requests", 0),
+        "_order": (sums["cost"], counts["requests"]),
+    }
+
+
+_EVENT_FIELDS = {
+    START: ("event_id", "at", *(field.name for field in fields(AttemptStart))),
+    END: (
+        *("event_id", "at", *(field.name for field in fields(AttemptEnd))),
+        *("price_state", "baseline_price_state"),
+    ),
+}
+
+
+def _present_event(row: Mapping[str, Any]) -> dict[str, Any]:
+    event = {name: row[name] for name in _EVENT_FIELDS[row["kind"]]}
+    event["at"] = f"{event['at'].replace(' ', 'T')}Z"
+    if row["kind"] == END:
+        event["cost_usd"] = _usd_or_none(row["cost_picousd"])
+        event["gross_baseline_usd"] = _usd_or_none(row["gross_baseline_picousd"])
+    return event
+
+
+def _total_usd(rows: list[dict[str, Any]], column: str) -> str | None:
+    """Unknown when any part is: a sum that leaves out a part would look like the truth."""
+    amounts = [row[column] for row in rows]
+    return None if not amounts or None in amounts else usd_text(sum(amounts))
+
+
+def _usd_or_none(picousd: int | None) -> str | None:
+    return None if picousd is None else usd_text(picousd)
+
+
+def _instant_us(text: str, name: str) -> int:
+    try:
+        if _DAY.fullmatch(text):
+            instant = datetime.combine(date.fromisoformat(text), time(), UTC)
+        else:
+            instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageQueryError(
+            f"{name} is no instant: {text[:64]!r}", "give 2026-11-01 or 2026-11-01T12:00:00Z (UTC)"
+        ) from error
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    since_epoch = instant - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since_epoch.days * 86_400 + since_epoch.seconds) * 1_000_000 + since_epoch.microseconds

@@ -1,0 +1,129 @@
+"""A record of the segment log as the row the store takes: checked, rated, with its ids.
+
+Called by the shipper in a thread, once a record. The columns are those of the migration.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from ledger.book_shelf import BookShelf
+from ledger.end_rating import rate_end
+from ledger.events import END, SCHEMA_VERSION, START, AttemptEnd, AttemptStart, event_id
+from ledger.segment_reader import Record
+
+_INT64_MAX = 2**63 - 1
+_LATEST_US = 4_102_444_800_000_000  # the year 2100: later is a broken clock, and no partition
+
+
+class UnreadableEventError(Exception):
+    """A record that is whole but no usage event of a schema this version knows."""
+
+
+def row_of(record: Record, segment: str, books: BookShelf) -> dict[str, Any]:
+    """The row for table usage_events. Raises UnreadableEventError."""
+    event = decode_event(record.payload)
+    kind = event["kind"]
+    identity = (event["tenant"], event["request_id"], event["attempt"])
+    start_id = event_id(*identity, START)
+    row: dict[str, Any] = {
+        **event,
+        "event_id": start_id if kind == START else event_id(*identity, END),
+        "start_id": start_id,
+        "writer": segment.partition("/")[0],
+        "segment": segment,
+        "log_offset": record.offset,
+        "next_offset": record.next_offset,
+    }
+    if kind == END:
+        rated = rate_end(books.find(event["price_book"]), event)
+        row["cost_picousd"] = rated.cost.picousd
+        row["price_state"] = rated.cost.state
+        row["gross_baseline_picousd"] = rated.gross_baseline.picousd
+        row["baseline_price_state"] = rated.gross_baseline.state
+    return row
+
+
+def month_of(row: Mapping[str, Any]) -> str:
+    """The partition a row belongs to: "YYYYMM" of its time in UTC."""
+    return datetime.fromtimestamp(row["at_us"] / 1_000_000, UTC).strftime("%Y%m")
+
+
+def decode_event(payload: bytes) -> dict[str, Any]:
+    """Every field of the event, each of its declared type. Raises UnreadableEventError.
+
+    A value of a wrong type is turned into what the column takes: one odd tag must neither be
+    lost nor hold up the events behind it.
+    """
+    try:
+        event = orjson.loads(payload)
+        columns = _COLUMNS[event["kind"]]
+        if event["schema"] > SCHEMA_VERSION:
+            message = f"schema {event['schema']} was written by a newer version"
+            raise UnreadableEventError(message)
+        if not all(event[name] for name in ("tenant", "request_id", "attempt")):
+            message = "it names no attempt"
+            raise UnreadableEventError(message)
+        if not 0 < event["at_us"] < _LATEST_US:
+            message = f"its time {event['at_us']} is no instant"
+            raise UnreadableEventError(message)
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        message = f"no usage event: {error!r}"
+        raise UnreadableEventError(message) from error
+    return {
+        name: value if type(value := event.get(name, default)) is kind else coerce(value)
+        for name, kind, default, coerce in columns
+    }
+
+
+def _as_text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _as_int(value: Any) -> int:
+    try:
+        return max(-_INT64_MAX, min(int(value), _INT64_MAX))
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _as_texts(value: Any) -> list[str]:
+    return [_as_text(item) for item in value] if isinstance(value, list) else []
+
+
+def _as_tags(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {key: _as_text(item) for key, item in value.items()}
+
+
+_Column = tuple[str, type | None, Any, Callable[[Any], Any]]
+# Declared type -> what passes as it is, the value of a missing field, the way to force it.
+# Numbers and containers are always forced: they may be too wide, or hold anything.
+_BY_TYPE: dict[Any, tuple[type | None, Any, Callable[[Any], Any]]] = {
+    str: (str, "", _as_text),
+    bool: (bool, False, bool),
+    int: (None, 0, _as_int),
+    float: (float, 0.0, _as_float),
+    list[str]: (None, [], _as_texts),
+    dict[str, str]: (None, {}, _as_tags),
+}
+
+
+def _columns_of(event_type: type[AttemptStart] | type[AttemptEnd]) -> tuple[_Column, ...]:
+    return tuple(
+        (field.name, *_BY_TYPE.get(field.type, _BY_TYPE[str])) for field in fields(event_type)
+    )
+
+
+_COLUMNS = {START: _columns_of(AttemptStart), END: _columns_of(AttemptEnd)}

@@ -1,0 +1,141 @@
+"""The command line of Netra Apex: reads the arguments and the settings, then calls one role.
+
+Every verb imports its role only when it is asked for, so that a proxy never loads the control
+plane's engines. Nobody imports this module.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+AddArguments = Callable[[argparse.ArgumentParser], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One word of the command line; `entry` is "module:function" of the role that serves it."""
+
+    name: str
+    entry: str
+    help: str | None  # None: a verb our own processes use, kept out of the help
+    add_arguments: AddArguments | None = None
+
+
+def _add_child_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the supervisor tells its children; a person never types these."""
+    parser.add_argument("--index", type=int, default=0, help=argparse.SUPPRESS)
+    for name in ("--fd", "--lifeline-fd", "--report-fd"):
+        parser.add_argument(name, type=int, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--mock-url", default=None, help=argparse.SUPPRESS)
+
+
+def _add_usage_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--group-by",
+        default="model",
+        metavar="DIMENSION",
+        help="model, served_model, key, tag or day (default: model)",
+    )
+    parser.add_argument("--from", dest="from_", metavar="TIME", help="first moment, ISO 8601, UTC")
+    parser.add_argument("--to", metavar="TIME", help="end of the period, not in it, ISO 8601, UTC")
+    _add_json_argument(parser)
+
+
+def _add_json_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
+def _add_request_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("request_id", metavar="ID", help="the x-apex-request-id of an answer")
+    _add_json_argument(parser)
+
+
+def _add_purge_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tenant", help="only this tenant's entries (default: everything)")
+
+
+def _add_prices_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("build", help="build the price book again from the pinned price sources")
+    explain = actions.add_parser("explain", help="what a model costs, and where the price is from")
+    explain.add_argument("model", metavar="MODEL")
+
+
+VERBS = (
+    Verb(
+        "all",
+        "roles.supervisor:run",
+        "run everything: proxies, control plane, mock",
+        _add_child_arguments,
+    ),
+    Verb("proxy", "roles.proxy_process:run", "run the data plane alone", _add_child_arguments),
+    Verb("admin", "roles.split:run_admin", "run the admin API alone (needs server engines)"),
+    Verb("worker", "roles.split:run_worker", "run the shipper alone (needs server engines)"),
+    Verb("mock", "roles.mock_process:run", "run the mock provider alone", _add_child_arguments),
+    Verb("migrate", "roles.prepare:run_migrate", "bring the stores to this version's schema"),
+    Verb(
+        "usage",
+        "roles.reports:run_usage",
+        "requests, tokens and cost, as a table",
+        _add_usage_arguments,
+    ),
+    Verb(
+        "requests",
+        "roles.reports:run_request",
+        "everything known about one request",
+        _add_request_arguments,
+    ),
+    Verb(
+        "conservation",
+        "roles.reports:run_conservation",
+        "check that log, store and bill agree exactly",
+        _add_json_argument,
+    ),
+    Verb("prices", "roles.prices:run", "the price book: build, explain", _add_prices_arguments),
+    Verb("purge", "roles.reports:run_purge", "empty the exact cache", _add_purge_arguments),
+    Verb("control", "roles.control:run", None, _add_child_arguments),
+    Verb("prepare", "roles.prepare:run", None, _add_child_arguments),
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every verb."""
+    parser = argparse.ArgumentParser(
+        prog="main.py",
+        description="Netra Apex: a self-hosted gateway for language models.",
+        epilog="Settings come from the environment (APEX_*) and from the file APEX_CONFIG names;"
+        " docs/configuration.md lists them. `main.py VERB --help` explains a verb.",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in VERBS:
+        # argparse lists a verb only when it was given a help text.
+        texts = {} if verb.help is None else {"help": verb.help, "description": verb.help}
+        child = verbs.add_parser(verb.name, **texts)
+        if verb.add_arguments is not None:
+            verb.add_arguments(child)
+    return parser
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one verb; the process's exit status (0 good, 2 refused with a hint)."""
+    arguments = build_parser().parse_args(words)
+    from config.errors import ConfigError
+    from config.settings import load_settings
+
+    verb = next(verb for verb in VERBS if verb.name == arguments.verb)
+    module_name, function_name = verb.entry.split(":")
+    try:
+        settings = load_settings()
+        role = importlib.import_module(module_name)
+        return int(getattr(role, function_name)(settings, arguments))
+    except ConfigError as error:
+        print(f"error: {error.message}\n  hint: {error.hint}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Inline decisions, pure and synchronous: called by the proxy on every request."""

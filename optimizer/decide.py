@@ -1,0 +1,100 @@
+"""THE ordered list of steps of a decision: arm, rule, models, cache, clamp. Called by the proxy.
+
+Pure: the same facts, policies and draws give the same decision, so a past one can be replayed.
+"""
+
+from collections.abc import Container
+from typing import NamedTuple
+
+from optimizer.caching import plan_cache
+from optimizer.decision import Arm, CachePlan, Decision, Draws, RequestFacts, bypass_plan
+from optimizer.routing import chain_models, find_rule, pick_route
+from policies.model import Policy, Rule
+
+__all__ = ["Arm", "CachePlan", "Decision", "Draws", "RequestFacts", "bypass_plan", "decide"]
+
+
+def decide(
+    facts: RequestFacts,
+    active: Policy,
+    candidate: Policy | None,
+    draws: Draws,
+    known_models: Container[str],
+) -> Decision:
+    """What to do with one request. `known_models` holds the public names that can be served."""
+    arm = _assign_arm(facts, active, candidate, draws)
+    policy = candidate if arm.name == "canary" and candidate is not None else active
+    rule = find_rule(policy, facts)
+    untouched = _why_untouched(arm.name, rule)
+    models, reasons = _choose_models(facts, rule, arm, untouched, known_models)
+    cache = bypass_plan(untouched) if untouched else plan_cache(facts, rule.cache if rule else None)
+    return Decision(
+        arm=arm.name,
+        propensity=arm.propensity,
+        policy_revision=policy.revision,
+        rule=rule.name if rule else "",
+        models=models,
+        cache=cache,
+        clamp_output_tokens=None if untouched else _clamp(facts, rule),
+        reasons=(*([untouched] if untouched else []), *reasons),
+    )
+
+
+class _Assignment(NamedTuple):
+    name: Arm
+    propensity: float
+    route_point: float  # [0, 1), independent of the arm
+
+
+def _assign_arm(
+    facts: RequestFacts, active: Policy, candidate: Policy | None, draws: Draws
+) -> _Assignment:
+    if facts.is_no_optimize:
+        # The caller took the request out of the experiment: it counts in neither arm.
+        return _Assignment("none", 1.0, 0.0)
+    holdout = active.holdout_share
+    if draws.holdout < holdout:
+        return _Assignment("holdout", holdout, 0.0)
+    # Given that the draw is past the holdout share, the rest of it is uniform again.
+    route_point = (draws.holdout - holdout) / (1 - holdout)
+    canary = active.canary_share if candidate is not None else 0.0
+    if draws.canary < canary:
+        return _Assignment("canary", (1 - holdout) * canary, route_point)
+    return _Assignment("treated", (1 - holdout) * (1 - canary), route_point)
+
+
+def _why_untouched(arm: Arm, rule: Rule | None) -> str:
+    """Why nothing may be optimised, as one word; "" when the rule applies in full."""
+    if arm == "none":
+        return "no_optimize"
+    if arm == "holdout":
+        return "holdout"
+    return "rule_no_optimize" if rule is not None and rule.no_optimize else ""
+
+
+def _choose_models(
+    facts: RequestFacts,
+    rule: Rule | None,
+    arm: _Assignment,
+    untouched: str,
+    known_models: Container[str],
+) -> tuple[tuple[str, ...], list[str]]:
+    if rule is None or arm.name == "none":
+        return (facts.model,), []
+    routed = ""
+    reasons: list[str] = []
+    if not untouched:
+        routed, reasons = pick_route(rule.route, arm.route_point, known_models)
+    if routed and routed != facts.model:
+        reasons.append(f"routed:{routed}")
+    # Reliability is on in every arm: a session held out of savings is not held out of failover.
+    models, skipped = chain_models(routed or facts.model, rule.fallback, known_models)
+    return models, reasons + skipped
+
+
+def _clamp(facts: RequestFacts, rule: Rule | None) -> int | None:
+    """The output bound to write into the request; None when it would change nothing."""
+    limit = rule.clamp_output_tokens if rule else None
+    if limit is None or facts.endpoint == "embeddings":
+        return None
+    return limit if facts.max_output_tokens == 0 or facts.max_output_tokens > limit else None

@@ -1,0 +1,77 @@
+"""Which rule a request falls under and which models it names, in order. Called by decide."""
+
+from collections.abc import Container, Iterable
+
+from optimizer.decision import RequestFacts
+from policies.model import Match, Policy, RouteTarget, Rule
+
+
+def find_rule(policy: Policy, facts: RequestFacts) -> Rule | None:
+    """The first rule of the policy whose conditions all hold."""
+    for rule in policy.rules:
+        if is_match(rule.match, facts):
+            return rule
+    return None
+
+
+def is_match(match: Match, facts: RequestFacts) -> bool:
+    """True when every condition that is given holds."""
+    pattern = match.model_pattern
+    return (
+        (pattern is None or pattern.fullmatch(facts.model) is not None)
+        and (not match.endpoints or facts.endpoint in match.endpoints)
+        and (not match.keys or facts.key_name in match.keys)
+        and match.tags.items() <= facts.tags.items()
+        and _is_shape_match(match, facts)
+        and _is_urgent_enough(match.max_latency_objective_ms, facts.latency_objective_ms)
+    )
+
+
+def _is_shape_match(match: Match, facts: RequestFacts) -> bool:
+    low, high = match.min_prompt_bytes, match.max_prompt_bytes
+    return (
+        (low is None or facts.prompt_bytes >= low)
+        and (high is None or facts.prompt_bytes <= high)
+        and match.streaming in {None, facts.is_streaming}
+        and match.tools in {None, facts.has_tools}
+    )
+
+
+def _is_urgent_enough(limit_ms: int | None, objective_ms: int) -> bool:
+    # A request without an objective (0) is in no hurry, so it never matches a bound on hurry.
+    return limit_ms is None or 0 < objective_ms <= limit_ms
+
+
+def pick_route(
+    targets: Iterable[RouteTarget], point: float, known_models: Container[str]
+) -> tuple[str, list[str]]:
+    """The target that covers `point` in [0, 1) by weight, and reasons for the ones passed over.
+
+    Targets nobody can serve are left out before the weights are added up; "" when none is left.
+    """
+    usable, reasons = [], []
+    for target in targets:
+        if target.model in known_models:
+            usable.append(target)
+        else:
+            reasons.append(f"route_target_unknown:{target.model}")
+    # Integer weights and one multiplication: the same point picks the same target on any machine.
+    position = point * sum(target.weight for target in usable)
+    for target in usable:
+        position -= target.weight
+        if position < 0:
+            return target.model, reasons
+    return (usable[-1].model if usable else ""), reasons
+
+
+def chain_models(
+    first: str, fallback: Iterable[str], known_models: Container[str]
+) -> tuple[tuple[str, ...], list[str]]:
+    """`first`, then every servable fallback once, in order; and a reason for each one left out."""
+    models, reasons = [first], []
+    for name in fallback:
+        if name not in known_models:
+            reasons.append(f"fallback_unknown:{name}")
+        elif name not in models:
+            models.append(name)
+    return tuple(models), reasons

@@ -1,0 +1,90 @@
+"""Who a request belongs to: the session that is the unit of assignment, and its unit draws.
+
+Called by the proxy before decide. Raw values never leave the request: events carry hashes.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from optimizer.decision import Draws
+
+SAMPLE_BYTES = 512
+
+
+def user_of(doc: Mapping[str, Any]) -> str:
+    """The end user the caller names: `user`, or its successor `safety_identifier`; else ""."""
+    for field in ("user", "safety_identifier"):
+        value = doc.get(field)
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def session_of(session_header: str, user: str, first_messages_bytes: bytes) -> tuple[str, str]:
+    """The session and where it came from: "header", "user", "conversation" or "none"."""
+    if session_header:
+        return session_header, "header"
+    if user:
+        return user, "user"
+    if first_messages_bytes:
+        return hashlib.sha256(first_messages_bytes).hexdigest()[:32], "conversation"
+    return "", "none"
+
+
+def opening_of(doc: Mapping[str, Any]) -> bytes:
+    """What stays the same while a conversation grows: all up to the first user message, sampled.
+
+    Long texts count by length, start and end, so that a big prompt is not hashed a second time.
+    """
+    messages = doc.get("messages")
+    if not isinstance(messages, list):
+        return b"".join(_samples(doc.get("input")))
+    parts: list[bytes] = []
+    for message in messages:
+        if isinstance(message, dict):
+            parts.append(str(message.get("role")).encode(errors="replace"))
+            parts.extend(_samples(message.get("content")))
+            if message.get("role") == "user":
+                break
+    return b"\x00".join(parts)
+
+
+def _samples(content: object) -> Iterator[bytes]:
+    if isinstance(content, str):
+        head, tail = content[:SAMPLE_BYTES], content[-SAMPLE_BYTES:]
+        yield f"{len(content)}\x00{head}\x00{tail}".encode(errors="replace")
+    elif isinstance(content, dict):
+        yield from _samples(content.get("text"))
+        yield from _samples(content.get("image_url"))
+        yield from _samples(content.get("url"))
+    elif isinstance(content, list):
+        yield str(len(content)).encode()
+        for part in content[:16]:
+            yield from _samples(part)
+    elif content is not None:
+        yield str(content)[:SAMPLE_BYTES].encode(errors="replace")
+
+
+def subject_hash(key: bytes, value: str) -> str:
+    """A session or user as events carry it: 32 hex digits, or "" for none."""
+    if not value:
+        return ""
+    return hmac.digest(key, value.encode(errors="replace"), "sha256").hex()[:32]
+
+
+def unit_draw(salt: bytes, tenant: str, session: str) -> float:
+    """A uniform draw in [0, 1) with 53 bits, the same for every request of a session."""
+    # Tenant names cannot contain NUL, so no two (tenant, session) pairs give the same message.
+    message = f"{tenant}\x00{session}".encode(errors="replace")
+    bits = int.from_bytes(hmac.digest(salt, message, "sha256")[:8], "big") >> 11
+    return float(bits / (1 << 53))
+
+
+def draw_arms(holdout_salt: bytes, canary_salt: bytes, tenant: str, session: str) -> Draws:
+    """Both draws of a session; the salts must differ, or the canary would mirror the holdout."""
+    return Draws(
+        holdout=unit_draw(holdout_salt, tenant, session),
+        canary=unit_draw(canary_salt, tenant, session),
+    )

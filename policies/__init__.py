@@ -1,0 +1,1 @@
+"""What may and should happen: policies, API keys and the snapshot that the proxies read."""

@@ -1,0 +1,186 @@
+"""The immutable picture of what may happen, as the proxies read it: types, JSON form, sealed file.
+
+Written by the control process (policies.snapshot_builder), read by every proxy. No SQL in here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from config.errors import ConfigError
+from config.files import write_atomically
+from config.operator_model import CacheConfig, Limits, Timeouts
+from config.secrets import KeyRing
+from policies.model import Policy
+
+SCHEMA = 1
+SEAL_PURPOSE = "snapshot"
+_HINT = "delete the file and start the control process again: it writes a new one"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where calls go; `base_url` is "" for kinds that have no address of their own."""
+
+    name: str
+    kind: str
+    base_url: str
+    api_key: str = field(repr=False)
+    allow_private: bool
+    region: str
+    stream_usage: bool
+    is_simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One way to serve a public model: an upstream and the upstream's own name of the model."""
+
+    upstream: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """An API key as the data plane knows it: never the secret, only its HMAC (32 bytes)."""
+
+    key_id: str
+    tenant: str
+    name: str
+    secret_hmac: bytes = field(repr=False)
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRecord:
+    """A tenant and the policies that govern it, by revision."""
+
+    name: str
+    policy_revision: str
+    candidate_revision: str | None
+    is_demo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a proxy needs to know. A higher number is newer; an older one never replaces."""
+
+    number: int
+    built_at: float
+    environment: str
+    upstreams: dict[str, Upstream]
+    default_upstream: str | None
+    models: dict[str, tuple[Target, ...]]
+    keys_by_id: dict[str, KeyRecord]
+    keys_by_hmac: dict[bytes, KeyRecord]
+    tenants: dict[str, TenantRecord]
+    policies: dict[str, Policy]  # by revision
+    timeouts: Timeouts
+    limits: Limits
+    cache: CacheConfig
+    price_book: str  # hash
+
+
+def index_by_hmac(keys: Mapping[str, KeyRecord]) -> dict[bytes, KeyRecord]:
+    """The same records by HMAC, for secrets that carry no key id."""
+    return {record.secret_hmac: record for record in keys.values()}
+
+
+def dump_snapshot(snapshot: Snapshot) -> bytes:
+    """Canonical JSON. It holds provider keys in clear: only a sealed form may touch a disk."""
+    document = {
+        "schema": SCHEMA,
+        "number": snapshot.number,
+        "built_at": snapshot.built_at,
+        "environment": snapshot.environment,
+        "upstreams": list(snapshot.upstreams.values()),
+        "default_upstream": snapshot.default_upstream,
+        "models": snapshot.models,
+        "keys": [_dump_key(record) for record in snapshot.keys_by_id.values()],
+        "tenants": list(snapshot.tenants.values()),
+        "policies": [policy.model_dump(mode="json") for policy in snapshot.policies.values()],
+        "timeouts": snapshot.timeouts.model_dump(mode="json"),
+        "limits": snapshot.limits.model_dump(mode="json"),
+        "cache": snapshot.cache.model_dump(mode="json"),
+        "price_book": snapshot.price_book,
+    }
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def _dump_key(record: KeyRecord) -> dict[str, Any]:
+    return {
+        "key_id": record.key_id,
+        "tenant": record.tenant,
+        "name": record.name,
+        "secret_hmac": record.secret_hmac.hex(),
+        "tags": record.tags,
+    }
+
+
+def load_snapshot(data: bytes) -> Snapshot:
+    """The snapshot of a dump. Raises ConfigError when it is none, or of another schema."""
+    try:
+        document = orjson.loads(data)
+        schema = document["schema"]
+        if schema == SCHEMA:
+            return _read_document(document)
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        # Only the kind of error: its text may quote provider keys.
+        raise ConfigError(f"unreadable snapshot ({type(error).__name__})", _HINT) from None
+    raise ConfigError(f"snapshot has schema {schema}, this version reads {SCHEMA}", _HINT)
+
+
+def _read_document(document: dict[str, Any]) -> Snapshot:
+    keys = {key["key_id"]: _read_key(key) for key in document["keys"]}
+    policies = [Policy.model_validate(policy) for policy in document["policies"]]
+    return Snapshot(
+        number=document["number"],
+        built_at=document["built_at"],
+        environment=document["environment"],
+        upstreams={each["name"]: Upstream(**each) for each in document["upstreams"]},
+        default_upstream=document["default_upstream"],
+        models={
+            name: tuple(Target(**target) for target in targets)
+            for name, targets in document["models"].items()
+        },
+        keys_by_id=keys,
+        keys_by_hmac=index_by_hmac(keys),
+        tenants={each["name"]: TenantRecord(**each) for each in document["tenants"]},
+        policies={policy.revision: policy for policy in policies},
+        timeouts=Timeouts.model_validate(document["timeouts"]),
+        limits=Limits.model_validate(document["limits"]),
+        cache=CacheConfig.model_validate(document["cache"]),
+        price_book=document["price_book"],
+    )
+
+
+def _read_key(key: dict[str, Any]) -> KeyRecord:
+    return KeyRecord(**{**key, "secret_hmac": bytes.fromhex(key["secret_hmac"])})
+
+
+def read_snapshot_file(path: Path, key_ring: KeyRing) -> Snapshot:
+    """The snapshot of a sealed file. Raises ConfigError when missing, tampered or unreadable."""
+    try:
+        sealed = path.read_bytes()
+    except OSError as error:
+        hint = "start the control process first: it writes the snapshot"
+        raise ConfigError(f"cannot read the snapshot {path}: {error.strerror}", hint) from error
+    return load_snapshot(key_ring.unseal(SEAL_PURPOSE, sealed))
+
+
+def write_snapshot_file(path: Path, snapshot: Snapshot, key_ring: KeyRing) -> None:
+    """Seals the snapshot and puts it in place at once, mode 0600.
+
+    Raises ConfigError when the file holds a newer number or cannot be opened with this key.
+    """
+    if path.exists():
+        held = read_snapshot_file(path, key_ring).number
+        if held > snapshot.number:
+            hint = "another control process writes here: stop it, or use another APEX_HOME"
+            raise ConfigError(f"snapshot {snapshot.number} would replace newer {held}", hint)
+    sealed = key_ring.seal(SEAL_PURPOSE, dump_snapshot(snapshot))
+    write_atomically(path, sealed, mode=0o600, is_durable=True)

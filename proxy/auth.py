@@ -1,0 +1,55 @@
+"""Who is calling: the key in any of the three headers, checked against the live snapshot.
+
+Called first by pipeline.py; nothing of the body is read before. A generated key is found by its id
+and compared in constant time; an operator's own secret is found by its HMAC, which tells a prober
+nothing about secrets that are close to it.
+"""
+
+import hmac
+from collections.abc import Mapping
+
+from policies.keys import key_hmac, parse_key_id
+from policies.snapshot import KeyRecord, Snapshot
+from proxy.errors import GatewayError
+
+LONGEST_TOKEN_CHARACTERS = 512
+
+
+def bearer_of(headers: Mapping[str, str]) -> str:
+    """Return the caller's key, or "" when none of the three headers carries one."""
+    authorization = headers.get("Authorization", "")
+    scheme, _, token = authorization.partition(" ")
+    if token and scheme.lower() == "bearer":
+        return token.strip()
+    return headers.get("api-key", "") or headers.get("x-api-key", "")
+
+
+def identify(headers: Mapping[str, str], snapshot: Snapshot, pepper: bytes) -> KeyRecord:
+    """Return the key that signed this request, or raise 401."""
+    token = bearer_of(headers)
+    if not token:
+        raise _refusal("No API key was sent.")
+    if len(token) > LONGEST_TOKEN_CHARACTERS or not token.isascii():
+        raise _refusal("The API key is malformed.")
+    digest = key_hmac(pepper, token)
+    key_id = parse_key_id(token)
+    if key_id is None:
+        record = snapshot.keys_by_hmac.get(digest)
+    else:
+        record = snapshot.keys_by_id.get(key_id)
+        if record is not None and not hmac.compare_digest(record.secret_hmac, digest):
+            record = None
+    if record is None:
+        raise _refusal("The API key is not known here.")
+    return record
+
+
+def _refusal(message: str) -> GatewayError:
+    return GatewayError(
+        401,
+        "invalid_api_key",
+        message,
+        "Send the key this gateway issued as `Authorization: Bearer <key>` "
+        "(`api-key` and `x-api-key` work too).",
+        headers={"WWW-Authenticate": "Bearer"},
+    )

@@ -1,0 +1,110 @@
+"""The exact cache and coalescing of one proxy process, by the plan `decide` made.
+
+Called by pipeline.py. Keys are HMACs under the tenant's own key over everything but transport
+fields (optimizer.caching), so no tenant can reach another's answers. The engine is bounded by
+bytes (storage.memory_cache).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.clock import Clock
+from config.metrics import Metrics
+from optimizer.caching import is_cacheable_completion
+from optimizer.decision import CachePlan
+from proxy.answers import StoredAnswer
+from proxy.context import RequestContext
+from proxy.flights import Flights
+from storage.memory_cache import ByteBoundedCache
+
+# A follower whose leader failed tries once more to lead or follow before it goes on its own.
+MOST_JOINS = 2
+
+
+class AnswerCache:
+    """Stored answers and flights in the air."""
+
+    def __init__(self, store: ByteBoundedCache, clock: Clock, metrics: Metrics) -> None:
+        self._store = store
+        self._flights = Flights()
+        self._clock = clock
+        self._metrics = metrics
+
+    async def find(self, ctx: RequestContext, plan: CachePlan) -> StoredAnswer | None:
+        """Return a stored answer or one that lands meanwhile; sets the request's cache outcome.
+
+        When it returns None the request may have become the leader of a flight: whatever happens
+        then, the caller must call `land`.
+        """
+        ctx.cache_reason = plan.reason
+        ctx.cache = "miss" if plan.reads else "bypass"
+        if not plan.reads:
+            return None
+        for _ in range(MOST_JOINS):
+            answer = self._read(ctx, plan)
+            if answer is not None or not plan.joins_flights:
+                return answer
+            if self._flights.lead(self._name(ctx)):
+                ctx.leads_flight = True
+                return None
+            try:
+                answer = await self._follow(ctx)
+            except TimeoutError:
+                return None
+            if answer is not None:
+                return answer
+        return None
+
+    def land(self, ctx: RequestContext, plan: CachePlan, answer: StoredAnswer | None) -> None:
+        """Keep a good answer, and end the flight if this request leads one."""
+        if answer is not None and plan.writes:
+            self.keep(ctx, answer, plan.ttl_s)
+        if ctx.leads_flight:
+            ctx.leads_flight = False
+            self._flights.land(self._name(ctx), answer)
+
+    def keep(self, ctx: RequestContext, answer: StoredAnswer, ttl_s: float) -> None:
+        """Store a complete answer, unless it is too large."""
+        if answer.size_bytes <= ctx.live.snapshot.cache.max_entry_bytes:
+            self._store.set(self._name(ctx), answer, answer.size_bytes, ttl_s)
+
+    def purge(self, tenant: str | None) -> int:
+        """Forget the answers of a tenant, or all; returns how many there were."""
+        return self._store.purge(None if tenant is None else f"{tenant}/")
+
+    def report(self) -> None:
+        """Put the sizes into the metrics."""
+        self._metrics.gauge("apex_cache_bytes", self._store.bytes)
+        self._metrics.gauge("apex_cache_entries", self._store.entries)
+
+    def _name(self, ctx: RequestContext) -> str:
+        if ctx.key is None:
+            raise RuntimeError("a cache key needs a tenant")
+        return f"{ctx.key.tenant}/{ctx.request_key}"
+
+    def _read(self, ctx: RequestContext, plan: CachePlan) -> StoredAnswer | None:
+        answer: StoredAnswer | None = self._store.get(self._name(ctx))
+        if answer is None:
+            return None
+        age_s = self._clock.monotonic() - answer.stored_at
+        if plan.max_age_s is not None and age_s > plan.max_age_s:
+            return None
+        ctx.cache = "hit"
+        self._metrics.count("apex_cache_hits_total", (answer.form,))
+        return answer
+
+    async def _follow(self, ctx: RequestContext) -> StoredAnswer | None:
+        """Wait for the answer of an identical request in the air; raises TimeoutError."""
+        patience_s = min(
+            ctx.live.snapshot.cache.coalesce_wait_s, ctx.deadline - self._clock.monotonic()
+        )
+        answer = await self._flights.follow(self._name(ctx), patience_s)
+        if answer is not None:
+            ctx.cache = "coalesced"
+            self._metrics.count("apex_coalesced_total")
+        return answer
+
+
+def may_be_stored(document: Mapping[str, Any]) -> bool:
+    """Return whether an answer is whole and unforced (the rule is optimizer.caching's)."""
+    return is_cacheable_completion(document) == ""

@@ -1,0 +1,71 @@
+"""One object per request, handed from stage to stage; each field is written once by its stage.
+
+Made by routes.py, filled by pipeline.py and its stages, read last by recorder.py.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from optimizer.decision import Decision, Draws
+
+if TYPE_CHECKING:
+    from ledger.events import AttemptEnd
+    from policies.snapshot import KeyRecord, Target
+    from proxy.live import LiveSnapshot
+
+
+@dataclass(slots=True)
+class CallerWishes:
+    """What the caller asked of the gateway in headers (wire names in intake.py)."""
+
+    cache_control: str = ""
+    is_no_optimize: bool = False
+    wants_receipt: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+    session: str = ""
+    idempotency_key: str = ""
+    retry_count: int = 0
+    client_timeout_s: float = 0.0
+    latency_objective_ms: int = 0
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Everything known about one request; times are monotonic seconds unless named otherwise."""
+
+    request_id: str
+    endpoint: str
+    started: float
+    live: "LiveSnapshot"
+    wishes: CallerWishes = field(default_factory=CallerWishes)
+    key: "KeyRecord | None" = None
+    tags: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    doc: dict[str, Any] = field(default_factory=dict)
+    model: str = ""
+    is_streaming: bool = False
+    asked_usage: bool = False
+    max_output_tokens: int = 0
+    choices_n: int = 1
+    is_deterministic: bool = False
+    session_hash: str = ""
+    session_source: str = ""
+    user_hash: str = ""
+    salt_epoch: str = ""
+    draws: Draws = field(default_factory=lambda: Draws(0.0, 0.0))
+    decision: Decision | None = None
+    targets: tuple["Target", ...] = ()
+    request_key: str = ""
+    prefix_blocks: list[str] = field(default_factory=list)
+    body_digest: str = ""
+    deadline: float = 0.0
+    keeps_answer: bool = False
+    leads_flight: bool = False
+    cache: str = "bypass"
+    cache_reason: str = ""
+    attempts: int = 0
+    open_end: "AttemptEnd | None" = None
+    is_recorded: bool = False
+    served_model: str = ""
+    served_upstream: str = ""
+    served_at: float = 0.0

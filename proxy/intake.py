@@ -1,0 +1,214 @@
+"""From bytes to a request: the caller's headers, the body, one shallow parse, the first checks.
+
+Called by pipeline.py. Unknown fields pass untouched; only what we must read is checked, so that a
+parameter a provider adds tomorrow works today.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from optimizer.caching import is_deterministic
+from proxy.context import CallerWishes, RequestContext
+from proxy.errors import GatewayError, InvalidRequestError
+
+BODY_DEADLINE_S = 60.0
+MOST_TAGS = 16
+LONGEST_TAG_CHARACTERS = 128
+LONGEST_HEADER_CHARACTERS = 256
+ROUTING_FIELDS = ("api_base", "base_url", "api_key", "api_version", "custom_llm_provider")
+
+
+def read_wishes(headers: Mapping[str, str]) -> CallerWishes:
+    """Read the request controls of a call; raises InvalidRequestError on malformed tags."""
+    return CallerWishes(
+        cache_control=headers.get("Cache-Control", "")[:LONGEST_HEADER_CHARACTERS],
+        is_no_optimize=headers.get("x-apex-no-optimize", "") in {"1", "true"},
+        wants_receipt=headers.get("x-apex-receipt", "") in {"1", "true"},
+        tags=parse_tags(headers.get("x-apex-tags", "")),
+        session=headers.get("x-session-id", "")[:LONGEST_HEADER_CHARACTERS],
+        idempotency_key=headers.get("Idempotency-Key", "")[:LONGEST_HEADER_CHARACTERS],
+        retry_count=_whole_number(headers.get("x-stainless-retry-count", "")),
+        client_timeout_s=_seconds(headers.get("x-stainless-read-timeout", "")),
+        latency_objective_ms=_whole_number(headers.get("x-apex-latency-objective-ms", "")),
+    )
+
+
+def parse_tags(text: str) -> dict[str, str]:
+    """Parse `k=v,k=v`; bounded, because tags are stored with every event."""
+    tags: dict[str, str] = {}
+    for part in text.split(",") if text else ():
+        name, separator, value = part.strip().partition("=")
+        if not name and not separator:
+            continue
+        if not name or not separator or len(part) > LONGEST_TAG_CHARACTERS:
+            raise InvalidRequestError(
+                "The header x-apex-tags is malformed.",
+                f"Write it as k=v,k=v with at most {LONGEST_TAG_CHARACTERS} characters a tag.",
+                param="x-apex-tags",
+            )
+        tags[name.strip()] = value.strip()
+    if len(tags) > MOST_TAGS:
+        raise InvalidRequestError(
+            f"The header x-apex-tags has {len(tags)} tags.",
+            f"Send at most {MOST_TAGS}.",
+            param="x-apex-tags",
+        )
+    return tags
+
+
+def _whole_number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return 0.0
+    return value if 0 < value < 1e6 else 0.0
+
+
+async def read_body(request: web.Request, max_body_bytes: int) -> bytes:
+    """Read the whole body within its cap; raises 413, 408 or 400 in the caller's shape."""
+    length = request.content_length
+    if length is not None and length > max_body_bytes:
+        raise _too_large(max_body_bytes)
+    try:
+        async with asyncio.timeout(BODY_DEADLINE_S):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise _too_large(max_body_bytes) from error
+    except TimeoutError as error:
+        raise GatewayError(
+            408,
+            "request_timeout",
+            f"The body did not arrive within {BODY_DEADLINE_S:.0f} seconds.",
+            "Check the network between you and the gateway.",
+        ) from error
+    except (web.RequestPayloadError, ValueError) as error:
+        raise InvalidRequestError(
+            "The body could not be read.", "Check Content-Length and Content-Encoding."
+        ) from error
+
+
+def _too_large(max_body_bytes: int) -> GatewayError:
+    return GatewayError(
+        413,
+        "request_too_large",
+        f"The body is larger than {max_body_bytes / 1_048_576:.0f} MiB.",
+        "Send less, or have the operator raise limits.max_body_bytes.",
+    )
+
+
+def parse_body(ctx: RequestContext, body: bytes) -> None:
+    """Parse once and fill in what every stage reads."""
+    ctx.body = body
+    ctx.doc = doc = _load(body)
+    _refuse_routing_fields(doc)
+    ctx.model = _model_of(doc)
+    _check_prompt(ctx.endpoint, doc)
+    ctx.is_streaming = ctx.endpoint == "chat" and _flag(doc, "stream")
+    options = _object(doc, "stream_options")
+    ctx.asked_usage = options.get("include_usage") is True
+    ctx.max_output_tokens = max(
+        _count(doc, "max_tokens", 0), _count(doc, "max_completion_tokens", 0)
+    )
+    ctx.choices_n = _count(doc, "n", 1)
+    ctx.is_deterministic = is_deterministic(doc, ctx.endpoint)
+
+
+def _load(body: bytes) -> dict[str, Any]:
+    try:
+        doc = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequestError(
+            f"The body is not valid JSON: {error}.",
+            "Send one JSON object in UTF-8 with Content-Type: application/json.",
+        ) from error
+    if not isinstance(doc, dict):
+        raise InvalidRequestError(
+            "The body must be a JSON object.", 'Send {"model": ..., "messages": [...]}.'
+        )
+    return doc
+
+
+def _refuse_routing_fields(doc: dict[str, Any]) -> None:
+    for name in ROUTING_FIELDS:
+        if name in doc:
+            raise InvalidRequestError(
+                f"The field {name} is not accepted.",
+                "Where a call goes is the operator's choice: leave the field out.",
+                param=name,
+            )
+
+
+def _model_of(doc: dict[str, Any]) -> str:
+    model = doc.get("model")
+    if not isinstance(model, str) or not model:
+        raise InvalidRequestError(
+            "The field model is missing or not a string.",
+            "Name a model, for example one of GET /v1/models.",
+            param="model",
+        )
+    return model
+
+
+def _check_prompt(endpoint: str, doc: dict[str, Any]) -> None:
+    if endpoint == "chat":
+        messages = doc.get("messages")
+        if not isinstance(messages, list) or not messages:
+            raise InvalidRequestError(
+                "The field messages must be a non-empty list.",
+                'Send [{"role": "user", "content": "..."}].',
+                param="messages",
+            )
+        for place, message in enumerate(messages):
+            if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+                raise InvalidRequestError(
+                    f"messages[{place}] must be an object with a role.",
+                    'Send {"role": "user", "content": "..."}.',
+                    param=f"messages[{place}]",
+                )
+    elif not isinstance(doc.get("input"), (str, list)) or not doc["input"]:
+        raise InvalidRequestError(
+            "The field input must be a non-empty string or list.",
+            "Send the text to embed.",
+            param="input",
+        )
+
+
+def _flag(doc: dict[str, Any], name: str) -> bool:
+    value = doc.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidRequestError(
+            f"The field {name} must be true or false.", f'Send "{name}": true.', param=name
+        )
+    return value is True
+
+
+def _count(doc: dict[str, Any], name: str, default: int) -> int:
+    value = doc.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidRequestError(
+            f"The field {name} must be a positive whole number.",
+            f"Send a number of at least 1, or leave {name} out.",
+            param=name,
+        )
+    return value
+
+
+def _object(doc: dict[str, Any], name: str) -> dict[str, Any]:
+    value = doc.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidRequestError(
+            f"The field {name} must be an object.", f"Leave {name} out if unsure.", param=name
+        )
+    return value

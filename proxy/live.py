@@ -1,0 +1,168 @@
+"""The snapshot a proxy serves from, with everything that can be computed once per snapshot.
+
+Made by role.py, swapped whole when the control process says so; a request holds on to the one it
+started with. An older number never replaces a newer one.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from yarl import URL
+
+from config.clock import Clock
+from config.secrets import KeyRing
+from ledger.events import UNKNOWN_HOST
+from ledger.price_book import PriceBook, load_price_book
+from optimizer.decision import Draws
+from optimizer.session import draw_arms
+from policies.model import Policy
+from policies.snapshot import Snapshot, Target, Upstream, read_snapshot_file
+from proxy.connector import check_upstream_url
+
+USER_AGENT = "netra-apex"
+PATHS = {"chat": "chat/completions", "embeddings": "embeddings"}
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamDoor:
+    """One upstream, ready to be called."""
+
+    upstream: Upstream
+    urls: dict[str, URL]
+    headers: dict[str, str] = field(repr=False)
+    host: str
+    allows_private: bool
+    is_mock: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Who serves a model, as usage events name it; prices depend on it."""
+
+    upstream: str = ""
+    kind: str = ""
+    host: str = UNKNOWN_HOST
+    region: str = ""
+    is_simulated: bool = False
+
+
+NOWHERE = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class TenantKeys:
+    """What is derived from the master key for one tenant."""
+
+    cache_key: bytes = field(repr=False)
+    subject_key: bytes = field(repr=False)
+
+
+class LiveSnapshot:
+    """One snapshot with its doors, keys and price book."""
+
+    def __init__(self, snapshot: Snapshot, book: PriceBook, key_ring: KeyRing) -> None:
+        self.snapshot = snapshot
+        self.book = book
+        self.pepper = key_ring.pepper()
+        self.doors = {
+            name: open_door(upstream)
+            for name, upstream in snapshot.upstreams.items()
+            if upstream.kind in {"openai", "mock"}
+        }
+        self.places = {name: _place_of(each) for name, each in snapshot.upstreams.items()}
+        self._key_ring = key_ring
+        self._tenant_keys: dict[str, TenantKeys] = {}
+        self._salts: dict[str, tuple[bytes, bytes]] = {}
+
+    def tenant_keys(self, tenant: str) -> TenantKeys:
+        keys = self._tenant_keys.get(tenant)
+        if keys is None:
+            keys = TenantKeys(
+                cache_key=self._key_ring.cache_key(tenant),
+                subject_key=self._key_ring.subject_key(tenant),
+            )
+            self._tenant_keys[tenant] = keys
+        return keys
+
+    def draw(self, epoch: str, tenant: str, session: str) -> Draws:
+        """Draw both arms of a session; the salts change with the epoch (a month)."""
+        salts = self._salts.get(epoch)
+        if salts is None:
+            salts = self._key_ring.arm_salt(epoch), self._key_ring.arm_salt(f"canary/{epoch}")
+            self._salts = {epoch: salts}
+        return draw_arms(salts[0], salts[1], tenant, session)
+
+    def policies_of(self, tenant: str) -> tuple[Policy, Policy | None]:
+        """Return a tenant's active policy and its candidate, if one is being tried."""
+        record = self.snapshot.tenants[tenant]
+        candidate = record.candidate_revision
+        policies = self.snapshot.policies
+        return policies[record.policy_revision], policies[candidate] if candidate else None
+
+    def baseline_of(self, model: str) -> tuple[Place, str]:
+        """Return who would have served a model had nobody decided anything: its first target."""
+        targets = self.snapshot.models.get(model)
+        if not targets:
+            return NOWHERE, ""
+        return self.places[targets[0].upstream], targets[0].model
+
+    def targets_of(self, models: tuple[str, ...]) -> tuple[Target, ...]:
+        """Return where the models of a decision can be served, in the order to try them."""
+        return tuple(target for name in models for target in self.snapshot.models[name])
+
+
+def _place_of(upstream: Upstream) -> Place:
+    return Place(
+        upstream=upstream.name,
+        kind=upstream.kind,
+        host=URL(upstream.base_url).host or UNKNOWN_HOST if upstream.base_url else UNKNOWN_HOST,
+        region=upstream.region,
+        is_simulated=upstream.is_simulated,
+    )
+
+
+def open_door(upstream: Upstream) -> UpstreamDoor:
+    """Prepare the addresses and headers of one upstream; raises ConfigError on a forbidden one."""
+    is_mock = upstream.kind == "mock"
+    base = URL(upstream.base_url.rstrip("/") + "/")
+    allows_private = upstream.allow_private or is_mock
+    check_upstream_url(base, allows_private=allows_private)
+    headers = {
+        "Content-Type": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": USER_AGENT,
+    }
+    if upstream.api_key:
+        headers["Authorization"] = f"Bearer {upstream.api_key}"
+    return UpstreamDoor(
+        upstream=upstream,
+        urls={endpoint: base.join(URL(path)) for endpoint, path in PATHS.items()},
+        headers=headers,
+        host=base.host or "",
+        allows_private=allows_private,
+        is_mock=is_mock,
+    )
+
+
+class SnapshotHolder:
+    """Holds the live snapshot and replaces it from disk."""
+
+    def __init__(self, home: Path, key_ring: KeyRing, clock: Clock) -> None:
+        self._home = home
+        self._key_ring = key_ring
+        self.clock = clock
+        self.epoch = ""
+        self.live = self._load()
+
+    def refresh(self) -> bool:
+        """Take the snapshot on disk if it is newer; raises ConfigError and keeps the old one."""
+        fresh = self._load()
+        if fresh.snapshot.number <= self.live.snapshot.number:
+            return False
+        self.live = fresh
+        return True
+
+    def _load(self) -> LiveSnapshot:
+        snapshot = read_snapshot_file(self._home / "snapshot.sealed", self._key_ring)
+        book = load_price_book(self._home / "price-books" / f"{snapshot.price_book}.json")
+        return LiveSnapshot(snapshot, book, self._key_ring)

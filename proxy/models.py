@@ -1,0 +1,40 @@
+"""GET /v1/models and its 404: what this gateway serves. Called by routes.py and pipeline.py."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from config.errors import nearest
+from policies.snapshot import Snapshot
+from proxy.errors import GatewayError
+
+
+def unknown_model(name: str, known: Iterable[str]) -> GatewayError:
+    """Build the 404 for a model that is not served, with the nearest names."""
+    near = nearest(name, known)
+    suggestion = f"Did you mean {', '.join(near)}?" if near else "GET /v1/models lists all."
+    return GatewayError(
+        404,
+        "model_not_found",
+        f"The model {name[:128]!r} is not served here.",
+        f"{suggestion} The operator adds models under `models:` in apex.yaml.",
+        param="model",
+    )
+
+
+def model_document(snapshot: Snapshot, name: str) -> dict[str, Any]:
+    """Describe one model in OpenAI's shape; raises the 404."""
+    targets = snapshot.models.get(name)
+    if targets is None:
+        raise unknown_model(name, snapshot.models)
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(snapshot.built_at),
+        "owned_by": targets[0].upstream,
+    }
+
+
+def list_document(snapshot: Snapshot) -> dict[str, Any]:
+    """Describe all models in OpenAI's shape."""
+    names = sorted(snapshot.models)
+    return {"object": "list", "data": [model_document(snapshot, name) for name in names]}

@@ -1,0 +1,291 @@
+"""The life of a request. Read this first.
+
+auth -> admit -> read -> decide -> cache -> upstream -> reply, and an END for every START whatever
+happens. Called by routes.py for every data-plane endpoint.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from config.clock import Clock
+from config.metrics import Metrics
+from config.tasks import TaskOwner
+from ledger.events import Outcome
+from ledger.segment_log import LogWriteError
+from optimizer.caching import DocumentTooDeepError, request_digest, scope_parts
+from optimizer.decide import RequestFacts, decide
+from optimizer.decision import CachePlan, Decision
+from optimizer.session import opening_of, session_of, subject_hash, user_of
+from proxy.answers import StoredAnswer
+from proxy.auth import identify
+from proxy.cache import AnswerCache, may_be_stored
+from proxy.context import RequestContext
+from proxy.document_reply import reply_document, reply_stored_document, stored_document
+from proxy.errors import ClientGoneError, GatewayError, InvalidRequestError, error_response
+from proxy.intake import parse_body, read_body, read_wishes
+from proxy.limits import ConcurrencyGate
+from proxy.live import SnapshotHolder
+from proxy.models import unknown_model
+from proxy.recorder import Recorder
+from proxy.refusals import RelayedError
+from proxy.reply_headers import apex_headers
+from proxy.stream_reply import StreamReply, drain
+from proxy.upstream import UpstreamCaller
+
+CLIENT_CLOSED_STATUS = 499
+IDEMPOTENCY_TTL_S = 86_400
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """The stages of one proxy process, wired by role.py."""
+
+    holder: SnapshotHolder
+    gate: ConcurrencyGate
+    cache: AnswerCache
+    upstream: UpstreamCaller
+    recorder: Recorder
+    metrics: Metrics
+    clock: Clock
+    tasks: TaskOwner
+
+    async def handle(self, request: web.Request, endpoint: str) -> web.StreamResponse:
+        """Answer one call; errors become replies in the caller's shape."""
+        ctx = RequestContext(
+            request_id=f"req_{secrets.token_hex(16)}",
+            endpoint=endpoint,
+            started=self.clock.monotonic(),
+            live=self.holder.live,
+        )
+        try:
+            self._identify(ctx, request)
+            return await self._admitted(ctx, request)
+        except GatewayError as error:
+            return self._refuse(ctx, error)
+        except LogWriteError as error:
+            # What cannot be recorded is not served: nobody could prove its price.
+            self.metrics.count("apex_log_append_errors_total")
+            refusal = GatewayError(503, "usage_log_unwritable", str(error), error.hint)
+            return error_response(refusal, apex_headers(ctx))
+
+    def _refuse(self, ctx: RequestContext, error: GatewayError) -> web.Response:
+        """Record a refusal that never reached an upstream, and build its reply."""
+        if ctx.open_end is None:
+            is_ours = error.status >= 500
+            outcome = Outcome.upstream_unreachable if is_ours else Outcome.refused
+            self.recorder.refuse(ctx, outcome, error.status, error.code)
+        self.metrics.count("apex_refused_total", (error.code,))
+        if isinstance(error, RelayedError):
+            return error.response(apex_headers(ctx))
+        return error_response(error, apex_headers(ctx))
+
+    def _identify(self, ctx: RequestContext, request: web.Request) -> None:
+        """Find out who calls, before anything of the body is read."""
+        try:
+            ctx.key = identify(request.headers, ctx.live.snapshot, ctx.live.pepper)
+        except GatewayError:
+            self.metrics.count("apex_auth_failures_total")
+            raise
+        ctx.wishes = read_wishes(request.headers)
+        ctx.tags = {**ctx.key.tags, **ctx.wishes.tags}
+        total_s = ctx.live.snapshot.timeouts.total_s
+        if ctx.wishes.client_timeout_s:
+            total_s = min(total_s, ctx.wishes.client_timeout_s)
+        ctx.deadline = ctx.started + total_s
+
+    async def _admitted(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
+        """Hold a place at the gate for as long as the answer takes; close every START."""
+        key_id = ctx.key.key_id if ctx.key else ""
+        limits = ctx.live.snapshot.limits
+        self.gate.enter(key_id, limits)
+        try:
+            parse_body(ctx, await read_body(request, limits.max_body_bytes))
+            self._decide(ctx)
+            if ctx.is_streaming:
+                return await self._answer_stream(ctx, request)
+            return await self._answer_document(ctx, request)
+        except ClientGoneError:
+            self._note_departure(ctx)
+            return web.Response(status=CLIENT_CLOSED_STATUS)
+        except asyncio.CancelledError:
+            self._note_departure(ctx)
+            raise
+        except GatewayError as error:
+            if ctx.open_end is not None:
+                ctx.open_end.client_status = error.status
+            raise
+        finally:
+            self.recorder.finish(ctx)
+            self.gate.leave(key_id)
+
+    def _note_departure(self, ctx: RequestContext) -> None:
+        """The caller left: the open attempt ends as client_closed, and so does one never opened."""
+        if ctx.open_end is None:
+            outcome = Outcome.client_closed
+            self.recorder.refuse(ctx, outcome, CLIENT_CLOSED_STATUS, "client_closed")
+        elif not ctx.is_recorded:
+            ctx.open_end.outcome = Outcome.client_closed
+            ctx.open_end.client_status = CLIENT_CLOSED_STATUS
+
+    def _decide(self, ctx: RequestContext) -> None:
+        """Let the policy choose models and cache; fill in what the event must carry."""
+        if ctx.model not in ctx.live.snapshot.models:
+            raise unknown_model(ctx.model, ctx.live.snapshot.models)
+        key = ctx.key
+        if key is None:
+            raise RuntimeError("a decision needs a tenant")
+        user, keys = user_of(ctx.doc), ctx.live.tenant_keys(key.tenant)
+        opening = b"" if ctx.wishes.session or user else opening_of(ctx.doc)
+        session, ctx.session_source = session_of(ctx.wishes.session, user, opening)
+        ctx.session_hash = subject_hash(keys.subject_key, session)
+        ctx.user_hash = subject_hash(keys.subject_key, user)
+        ctx.salt_epoch = self.holder.epoch
+        ctx.draws = ctx.live.draw(ctx.salt_epoch, key.tenant, session)
+        active, candidate = ctx.live.policies_of(key.tenant)
+        decision = decide(self._facts(ctx), active, candidate, ctx.draws, ctx.live.snapshot.models)
+        ctx.decision = decision
+        ctx.targets = tuple(
+            target for target in ctx.live.targets_of(decision.models)
+            if target.upstream in ctx.live.doors
+        )  # fmt: skip
+        if not ctx.targets:
+            raise InvalidRequestError(
+                f"No upstream that serves {ctx.model} speaks this dialect yet.",
+                "Declare an upstream of kind openai for it.",
+                param="model",
+            )
+        self._digest(ctx, decision, scope_parts(decision.cache.scope, key.tenant, key.key_id, user))
+
+    def _facts(self, ctx: RequestContext) -> RequestFacts:
+        key, wishes = ctx.key, ctx.wishes
+        return RequestFacts(
+            endpoint=ctx.endpoint,
+            model=ctx.model,
+            key_name=key.name if key else "",
+            tags=ctx.tags,
+            prompt_bytes=len(ctx.body),
+            is_streaming=ctx.is_streaming,
+            has_tools=bool(ctx.doc.get("tools")),
+            latency_objective_ms=wishes.latency_objective_ms,
+            max_output_tokens=ctx.max_output_tokens,
+            is_deterministic=ctx.is_deterministic,
+            is_no_optimize=wishes.is_no_optimize,
+            allows_store=ctx.doc.get("store") is not True,
+            n=ctx.choices_n,
+            cache_control=wishes.cache_control,
+        )
+
+    def _digest(self, ctx: RequestContext, decision: Decision, scope: tuple[str, ...]) -> None:
+        """Compute the request's key and the digests of its prompt's prefixes."""
+        key = ctx.key
+        if key is None:
+            raise RuntimeError("a digest needs a tenant")
+        cache_key = ctx.live.tenant_keys(key.tenant).cache_key
+        try:
+            digest = request_digest(ctx.doc, ctx.endpoint, decision.models[0], cache_key, scope)
+        except DocumentTooDeepError as error:
+            raise InvalidRequestError(
+                "The body is nested too deeply.", "Flatten it to at most 254 levels."
+            ) from error
+        ctx.request_key, ctx.prefix_blocks = digest.request_key, digest.prefix_blocks
+        if ctx.wishes.idempotency_key:
+            ctx.body_digest = hashlib.sha256(ctx.body).hexdigest()[:32]
+            name = f"idempotency/{key.key_id}/{ctx.endpoint}/{ctx.wishes.idempotency_key}"
+            ctx.request_key = hmac.digest(cache_key, name.encode(), "sha256").hex()[:32]
+
+    def _plan(self, ctx: RequestContext) -> CachePlan:
+        """Return the decision's cache plan, or the one an Idempotency-Key asks for."""
+        if ctx.wishes.idempotency_key:
+            return CachePlan(
+                reads=True, writes=True, joins_flights=True, ttl_s=IDEMPOTENCY_TTL_S,
+                scope="key", max_age_s=None, reason="idempotency",
+            )  # fmt: skip
+        if ctx.decision is None:
+            raise RuntimeError("a plan needs a decision")
+        return ctx.decision.cache
+
+    async def _find(self, ctx: RequestContext, plan: CachePlan) -> StoredAnswer | None:
+        answer = await self.cache.find(ctx, plan)
+        if answer is not None and answer.body_digest != ctx.body_digest and ctx.body_digest:
+            raise GatewayError(
+                422,
+                "idempotency_key_reused",
+                "This Idempotency-Key was used with another body.",
+                "Send a new key for a new request.",
+                param="Idempotency-Key",
+            )
+        return answer
+
+    async def _answer_document(
+        self, ctx: RequestContext, request: web.Request
+    ) -> web.StreamResponse:
+        plan = self._plan(ctx)
+        landed: StoredAnswer | None = None
+        try:
+            stored = await self._find(ctx, plan)
+            if stored is not None:
+                return reply_stored_document(ctx, stored, self.recorder)
+            answer = await self.upstream.call(ctx, request.headers)
+            response = reply_document(ctx, answer, self.recorder)
+            if plan.writes and self._may_keep(ctx, answer.document):
+                landed = stored_document(ctx, answer, self.clock)
+            return response
+        finally:
+            self.cache.land(ctx, plan, landed)
+
+    def _may_keep(self, ctx: RequestContext, document: Mapping[str, Any] | None) -> bool:
+        """Return whether a complete answer may be given to others or again."""
+        return document is not None and (bool(ctx.body_digest) or may_be_stored(document))
+
+    async def _answer_stream(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
+        plan = self._plan(ctx)
+        ctx.keeps_answer = plan.writes
+        reply = StreamReply(ctx, request, self.recorder, self.metrics, self.clock, self.tasks)
+        landed: StoredAnswer | None = None
+        try:
+            stored = await self._find(ctx, plan)
+            if stored is not None:
+                await reply.stop_waiting()
+                await reply.replay(stored)
+            else:
+                landed = await self._stream_from_upstream(ctx, request, reply)
+        except GatewayError as error:
+            await reply.stop_waiting()
+            if not reply.has_begun:
+                raise
+            self._refuse(ctx, error)
+            await reply.fail(error)
+        finally:
+            self.cache.land(ctx, plan, landed)
+            await reply.stop_waiting()
+        return reply.response
+
+    async def _stream_from_upstream(
+        self, ctx: RequestContext, request: web.Request, reply: StreamReply
+    ) -> StoredAnswer | None:
+        """Relay an upstream's stream; returns it whole when others may have it too."""
+        answer = await self.upstream.call(ctx, request.headers)
+        await reply.stop_waiting()
+        if answer.tap is None:
+            whole = stored_document(ctx, answer, self.clock)
+            await reply.send_document(whole, answer.end)
+            return whole if self._may_keep(ctx, answer.document) else None
+        try:
+            landed = await reply.relay(answer)
+        except BaseException:
+            if answer.reply is not None:
+                answer.reply.close()
+            raise
+        if answer.tap.is_done:
+            self.tasks.start(drain(answer), "drain")
+        elif answer.reply is not None:
+            answer.reply.close()
+        reasons = [{"finish_reason": reason} for reason in answer.end.finish_reasons]
+        return landed if self._may_keep(ctx, {"choices": reasons}) else None

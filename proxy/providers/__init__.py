@@ -1,0 +1,1 @@
+"""Providers: dialects beside OpenAI's, and the built-in mock."""

@@ -1,0 +1,1 @@
+"""The mock provider: a deterministic OpenAI-like server with a bill of its own."""

@@ -1,0 +1,30 @@
+"""The headers every data-plane answer carries. Called by all reply modules and app.py."""
+
+from collections.abc import Mapping
+
+from proxy.context import RequestContext
+from proxy.wire_headers import headers_down
+
+STREAM_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",  # nginx would hold a slow stream back
+}
+
+
+def apex_headers(ctx: RequestContext) -> dict[str, str]:
+    """Return our own headers as far as they are known."""
+    headers = {"x-apex-request-id": ctx.request_id, "x-apex-cache": ctx.cache}
+    if ctx.open_end is not None:
+        headers["x-apex-model"] = ctx.open_end.served_model
+    if ctx.decision is not None:
+        headers["x-apex-policy"] = ctx.decision.policy_revision
+    return headers
+
+
+def answer_headers(ctx: RequestContext, upstream: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of an answer: what passes from the upstream, and ours."""
+    headers = headers_down(upstream)
+    headers.update(apex_headers(ctx))
+    headers.setdefault("x-request-id", ctx.request_id)
+    return headers

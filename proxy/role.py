@@ -1,0 +1,165 @@
+"""The proxy process: wires the data plane, serves on a given socket, drains at a stop.
+
+Called by roles/ with a bound socket; this is the only file of the package that opens anything.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import secrets
+import socket
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from config.bus import BusClient
+from config.clock import Clock
+from config.errors import ConfigError
+from config.metrics import Metrics
+from config.secrets import load_key_ring
+from config.settings import Settings
+from config.tasks import TaskOwner
+from ledger.segment_log import SegmentWriter
+from ledger.sink import EventSink
+from proxy.app import build_app
+from proxy.cache import AnswerCache
+from proxy.health import ProxyHealth
+from proxy.limits import ConcurrencyGate
+from proxy.live import SnapshotHolder
+from proxy.pipeline import Pipeline
+from proxy.recorder import Recorder
+from proxy.upstream import UpstreamCaller
+from proxy.upstream_client import AiohttpClient
+from storage.memory_cache import ByteBoundedCache
+
+BACKLOG = 4096
+TICK_S = 1.0
+GC_THRESHOLDS = (50_000, 50, 100)
+
+logger = logging.getLogger(__name__)
+
+
+class ProxyProcess:
+    """Everything one proxy process owns."""
+
+    def __init__(self, settings: Settings, index: int, clock: Clock) -> None:
+        home = settings.home
+        self.clock = clock
+        self.tasks = TaskOwner()
+        self.metrics = Metrics(home / "run" / "metrics", "proxy")
+        self.holder = SnapshotHolder(home, load_key_ring(settings), clock)
+        self.writer = SegmentWriter(home / "segments", f"proxy-{index}-{secrets.token_hex(6)}")
+        self.client = AiohttpClient()
+        recorder = Recorder(EventSink(self.writer, clock), clock, self.metrics)
+        cache_bytes = self.holder.live.snapshot.cache.max_bytes
+        self.cache = AnswerCache(ByteBoundedCache(cache_bytes, clock), clock, self.metrics)
+        self.gate = ConcurrencyGate()
+        self.pipeline = Pipeline(
+            holder=self.holder,
+            gate=self.gate,
+            cache=self.cache,
+            upstream=UpstreamCaller(self.client, recorder, clock, self.metrics),
+            recorder=recorder,
+            metrics=self.metrics,
+            clock=clock,
+            tasks=self.tasks,
+        )
+        hello = {"type": "hello", "role": "proxy", "pid": os.getpid(), "index": index}
+        self.bus = BusClient(home / "run" / "bus.sock", self.receive, hello)
+        self.health = ProxyHealth(
+            holder=self.holder,
+            upstream=self.pipeline.upstream,
+            metrics=self.metrics,
+            metrics_directory=home / "run" / "metrics",
+            is_bus_connected=lambda: self.bus.is_connected,
+            log_failures=lambda: self.writer.failures,
+        )
+
+    def receive(self, message: Any) -> dict[str, Any] | None:
+        """Act on a message of the control process."""
+        kind = message.get("type")
+        if kind == "snapshot":
+            self.refresh()
+        elif kind == "purge":
+            return {"type": "purged", "removed": self.cache.purge(message.get("tenant"))}
+        return None
+
+    def refresh(self) -> None:
+        """Take a newer snapshot from disk; a bad one is refused and the old one stays."""
+        try:
+            if self.holder.refresh():
+                logger.info("serving from snapshot %d", self.holder.live.snapshot.number)
+        except (ConfigError, OSError):
+            logger.exception("the new snapshot is unusable: still serving from the last good one")
+
+    def tick(self) -> None:
+        """Do what is due each second: arm epoch, gauges, metrics on disk."""
+        self.holder.epoch = datetime.fromtimestamp(self.clock.now(), UTC).strftime("%Y-%m")
+        self.metrics.gauge("apex_open_requests", self.gate.open_requests)
+        self.metrics.gauge("apex_snapshot_number", self.holder.live.snapshot.number)
+        for name, breaker in self.pipeline.upstream.breakers.by_upstream.items():
+            self.metrics.gauge("apex_upstream_breaker_open", float(breaker.is_open), (name,))
+        self.cache.report()
+        with suppress(OSError):
+            self.metrics.flush()
+
+    async def tick_forever(self) -> None:
+        """Tick until cancelled; every minute look at the disk, should the bus have missed news."""
+        count = 0
+        while True:
+            self.tick()
+            count += 1
+            if count % 60 == 0:
+                self.refresh()
+            await asyncio.sleep(TICK_S)
+
+    async def drain(self, drain_s: float) -> None:
+        """Wait for open requests to end, at most `drain_s` seconds."""
+        self.health.is_draining = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(drain_s):
+                await self.gate.wait_idle()
+
+    async def close(self) -> None:
+        """Give everything back; the log last."""
+        await self.tasks.stop()
+        await self.client.close()
+        self.tick()
+        self.writer.close()
+
+
+async def run_proxy(
+    settings: Settings, index: int, sock: socket.socket, stop: asyncio.Event
+) -> None:
+    """Serve until `stop` is set, then drain; raises ConfigError without a usable snapshot."""
+    process = ProxyProcess(settings, index, Clock())
+    process.tick()
+    limits = process.holder.live.snapshot.limits
+    app = build_app(process.pipeline, process.health, limits.max_body_bytes)
+    # Cancellation tells a handler that its caller left; without it abandoned streams run on.
+    runner = web.AppRunner(
+        app, handle_signals=False, access_log=None, handler_cancellation=True,
+        shutdown_timeout=1.0, keepalive_timeout=75.0,
+    )  # fmt: skip
+    await runner.setup()
+    site = web.SockSite(runner, sock, backlog=BACKLOG)
+    await site.start()
+    process.tasks.start(process.bus.run(), "bus")
+    process.tasks.start(process.tick_forever(), "tick")
+    tune_gc()
+    logger.info("proxy %d serves on %s", index, site.name)
+    await stop.wait()
+    await site.stop()
+    await process.drain(limits.drain_s)
+    await runner.cleanup()
+    await process.close()
+
+
+def tune_gc() -> None:
+    """Keep long-lived objects out of collections: it steadies the slowest answers."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)

@@ -1,0 +1,231 @@
+"""Answers that are streams: relayed as they arrive, or a stored answer in that form.
+
+Called by pipeline.py. The end marker goes out only after END is in the log; a stream that breaks
+off ends with an error event, never with a clean end, and is never stored.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+import orjson
+from aiohttp import web
+
+from config.clock import Clock
+from config.metrics import Metrics
+from config.tasks import TaskOwner
+from ledger.events import AttemptEnd, Outcome
+from proxy.answers import StoredAnswer
+from proxy.context import RequestContext
+from proxy.errors import ClientGoneError, GatewayError, error_document
+from proxy.keep_alive import KeepAlive
+from proxy.receipts import cost_headers
+from proxy.recorder import Recorder, buckets_of, put_usage
+from proxy.reply_headers import STREAM_HEADERS, answer_headers
+from proxy.streaming.framing import OversizedEventError
+from proxy.streaming.replay import DONE_EVENT, as_stream
+from proxy.streaming.tap import ChatStreamTap
+from proxy.upstream import UpstreamAnswer
+from proxy.upstream_client import UpstreamFault
+
+DRAIN_S = 1.0
+WRITE_BYTES = 65_536
+
+
+class StreamReply:
+    """One stream to one caller."""
+
+    def __init__(
+        self,
+        ctx: RequestContext,
+        request: web.Request,
+        recorder: Recorder,
+        metrics: Metrics,
+        clock: Clock,
+        tasks: TaskOwner,
+    ) -> None:
+        self._ctx = ctx
+        self._request = request
+        self._recorder = recorder
+        self._metrics = metrics
+        self._clock = clock
+        self.response = web.StreamResponse(headers=STREAM_HEADERS)
+        self.response.headers.update(answer_headers(ctx, {}))
+        patience_s = ctx.live.snapshot.timeouts.stream_headers_s
+        self._keep_alive = KeepAlive(request, self.response, patience_s, tasks)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether headers are out, so that an error must be told in the stream."""
+        return self.response.prepared
+
+    async def stop_waiting(self) -> None:
+        """End the keep-alive; called once, when the answer or the failure is known."""
+        await self._keep_alive.stop()
+
+    async def relay(self, answer: UpstreamAnswer) -> StoredAnswer | None:
+        """Send an upstream's stream on; returns it whole when it may be stored."""
+        tap, end, chunks = answer.tap, answer.end, answer.chunks
+        if tap is None or chunks is None or answer.reply is None:
+            raise RuntimeError("not a stream")
+        end.client_status = answer.status
+        try:
+            await self._begin(answer.headers)
+            await self._write(answer.first)
+            if not tap.is_done and tap.error is None:
+                await self._pump(answer, tap)
+        except UpstreamFault:
+            self._note(end, Outcome.truncated, "upstream_stream_cut")
+        except TimeoutError:
+            self._note(end, Outcome.upstream_timeout, "upstream_stream_stalled")
+        except OversizedEventError:
+            self._note(end, Outcome.upstream_error, "upstream_event_too_large")
+        finally:
+            self._read_tap(tap, end)
+        await self._end(tap, end)
+        return self._stored(tap, end) if end.outcome is Outcome.ok else None
+
+    async def _pump(self, answer: UpstreamAnswer, tap: ChatStreamTap) -> None:
+        """Pass chunks on until the end marker; every chunk renews the idle deadline."""
+        loop = asyncio.get_running_loop()
+        timeouts = self._ctx.live.snapshot.timeouts
+        total_at = loop.time() + self._ctx.deadline - self._clock.monotonic()
+        if answer.chunks is None:
+            raise RuntimeError("not a stream")
+        async with asyncio.timeout_at(min(loop.time() + timeouts.idle_s, total_at)) as deadline:
+            async for chunk in answer.chunks:
+                out = tap.feed(chunk)
+                if out:
+                    deadline.reschedule(total_at)  # a slow reader is not a stalled upstream
+                    await self._write(out)
+                if tap.is_done or tap.error is not None:
+                    return
+                deadline.reschedule(min(loop.time() + timeouts.idle_s, total_at))
+        out = tap.finish()
+        if out:
+            await self._write(out)
+
+    async def _end(self, tap: ChatStreamTap, end: AttemptEnd) -> None:
+        """Settle the outcome, write END, then let the caller see the end."""
+        if tap.error is not None:
+            self._note(end, Outcome.upstream_error, "upstream_stream_error")
+        elif not tap.is_done and end.outcome is Outcome.internal_error:
+            self._note(end, Outcome.truncated, "upstream_stream_cut")
+        elif tap.is_done:
+            end.outcome = Outcome.ok
+        if end.outcome is Outcome.ok:
+            last = self._receipt(end) + tap.held
+        elif tap.error is not None:
+            last = b""
+        else:
+            last = error_event("The upstream's stream broke off.", end.error_code)
+        self._recorder.finish(self._ctx)
+        await self._write(last)
+        await self._eof()
+
+    def _read_tap(self, tap: ChatStreamTap, end: AttemptEnd) -> None:
+        end.served_model = tap.model or end.upstream_model
+        end.served_tier = tap.service_tier
+        end.finish_reasons = [tap.finish_reasons[index] for index in sorted(tap.finish_reasons)]
+        put_usage(end, tap.usage, self._metrics)
+
+    def _receipt(self, end: AttemptEnd) -> bytes:
+        if not self._ctx.wishes.wants_receipt:
+            return b""
+        return b": x-apex-receipt %b\n\n" % orjson.dumps(cost_headers(self._ctx, end))
+
+    def _stored(self, tap: ChatStreamTap, end: AttemptEnd) -> StoredAnswer | None:
+        body = tap.kept_stream
+        if body is None:
+            return None
+        return StoredAnswer(
+            form="sse",
+            body=body,
+            request_id=self._ctx.request_id,
+            place=self._ctx.live.places[end.upstream],
+            upstream_model=end.upstream_model,
+            served_model=end.served_model,
+            served_tier=end.served_tier,
+            finish_reasons=end.finish_reasons,
+            buckets=buckets_of(end),
+            provider_usage=end.provider_usage,
+            stored_at=self._clock.monotonic(),
+            body_digest=self._ctx.body_digest,
+        )
+
+    async def replay(self, answer: StoredAnswer) -> None:
+        """Send a stored answer as a stream."""
+        end = self._recorder.serve_stored(self._ctx, answer)
+        self.response.headers["x-apex-model"] = answer.served_model
+        await self._send_whole(answer, end)
+
+    async def send_document(self, answer: StoredAnswer, end: AttemptEnd) -> None:
+        """Send the document of an upstream that ignored `stream` as the stream it should be."""
+        end.outcome, end.client_status = Outcome.ok, 200
+        self._recorder.finish(self._ctx)
+        await self._send_whole(answer, end)
+
+    async def _send_whole(self, answer: StoredAnswer, end: AttemptEnd) -> None:
+        self.response.headers.update(cost_headers(self._ctx, end))
+        await self._begin({})
+        batch: list[bytes] = []
+        size = 0
+        for event in as_stream(answer, with_usage=self._ctx.asked_usage):
+            batch.append(event)
+            size += len(event)
+            if size >= WRITE_BYTES:
+                await self._write(b"".join(batch))
+                batch, size = [], 0
+        await self._write(b"".join([*batch, self._receipt(end), DONE_EVENT]))
+        await self._eof()
+
+    async def fail(self, error: GatewayError) -> None:
+        """Tell an error in a stream whose headers are out."""
+        await self._write(b"data: %b\n\n" % orjson.dumps(error.document()))
+        await self._eof()
+
+    async def _begin(self, upstream_headers: Mapping[str, str]) -> None:
+        if not self.has_begun:
+            self.response.headers.update(answer_headers(self._ctx, upstream_headers))
+            try:
+                await self.response.prepare(self._request)
+            except OSError as error:
+                raise ClientGoneError from error
+
+    async def _write(self, data: bytes) -> None:
+        if not data:
+            return
+        end = self._ctx.open_end
+        if end is not None:
+            end.response_bytes += len(data)
+        try:
+            await self.response.write(data)
+        except OSError as error:
+            raise ClientGoneError from error
+
+    async def _eof(self) -> None:
+        try:
+            await self.response.write_eof()
+        except OSError as error:
+            raise ClientGoneError from error
+
+    def _note(self, end: AttemptEnd, outcome: Outcome, code: str) -> None:
+        end.outcome, end.error_code = outcome, code
+
+
+def error_event(message: str, code: str) -> bytes:
+    """Build the event that makes official clients raise."""
+    return b"data: %b\n\n" % orjson.dumps(error_document(message, "server_error", None, code))
+
+
+async def drain(answer: UpstreamAnswer) -> None:
+    """Read what follows the end marker, so that the connection can be used again."""
+    if answer.chunks is None or answer.reply is None:
+        return
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            async for _ in answer.chunks:
+                pass
+    except (TimeoutError, UpstreamFault):
+        return
+    finally:
+        answer.reply.close()

@@ -1,0 +1,123 @@
+"""Reads a chat stream on the side while its bytes pass: usage, model, endings, errors.
+
+Called by proxy.stream_reply for every chunk. Events are parsed only when they may carry something
+of interest; the bytes that go on to the caller are the upstream's own. Two things are changed: a
+usage chunk the caller did not ask for is left out, and the end marker is held back, so that the
+END record is written before the caller can believe the answer complete.
+"""
+
+import re
+from typing import Any
+
+import orjson
+
+from proxy.streaming.framing import EventFramer, data_of, split_events
+
+# Inside JSON strings a quote is escaped, so these cannot match text a model wrote.
+INTERESTING = re.compile(
+    rb'"usage"\s*:\s*\{|"error"\s*:|"finish_reason"\s*:\s*"|"service_tier"\s*:\s*"'
+    rb"|data: ?\[DONE\]|\ndata: ?\[DONE\]"
+)
+DONE = b"[DONE]"
+
+
+class ChatStreamTap:
+    """The state of one stream as seen so far."""
+
+    def __init__(self, *, strips_usage: bool, keeps_bytes_limit: int) -> None:
+        self.usage: dict[str, Any] | None = None
+        self.model = ""
+        self.service_tier = ""
+        self.finish_reasons: dict[int, str] = {}
+        self.error: dict[str, Any] | None = None
+        self.is_done = False
+        self.has_events = False
+        self.held = b""
+        self.kept: list[bytes] = []
+        self._framer = EventFramer()
+        self._strips_usage = strips_usage
+        self._room_bytes = keeps_bytes_limit
+
+    @property
+    def has_partial_event(self) -> bool:
+        return bool(self._framer.pending)
+
+    @property
+    def kept_stream(self) -> bytes | None:
+        """The whole stream as the upstream sent it; None when it did not fit or was not wanted."""
+        return b"".join(self.kept) if self.is_done and self._room_bytes > 0 else None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take in a chunk and return what may go to the caller now."""
+        whole = self._framer.feed(chunk)
+        if not whole:
+            return b""
+        self._keep(whole)
+        if self.has_events and not INTERESTING.search(whole):
+            return whole
+        return b"".join([self._read_event(event) for event in split_events(whole)])
+
+    def finish(self) -> bytes:
+        """The upstream ended: treat an unterminated last event as whole if it is [DONE]."""
+        rest = self._framer.pending
+        if data_of(rest + b"\n\n").strip() == DONE:
+            return self.feed(b"\n\n")
+        return b""
+
+    def _keep(self, whole: bytes) -> None:
+        if self._room_bytes <= 0:
+            return
+        self._room_bytes -= len(whole)
+        if self._room_bytes > 0:
+            self.kept.append(whole)
+        else:
+            self.kept.clear()
+
+    def _read_event(self, event: bytes) -> bytes:
+        """Learn from one event; return it, or b"" when it is held back or left out."""
+        data = data_of(event)
+        if self.is_done:
+            return b""
+        if data.startswith(DONE):
+            self.is_done = True
+            self.held = event
+            return b""
+        if not data:
+            return event
+        if self.has_events and not INTERESTING.search(event):
+            return event
+        return self._read_document(event, data)
+
+    def _read_document(self, event: bytes, data: bytes) -> bytes:
+        try:
+            doc = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            return event
+        if not isinstance(doc, dict):
+            return event
+        self.has_events = True
+        if doc.get("error"):
+            error = doc["error"]
+            self.error = error if isinstance(error, dict) else {"message": str(error)}
+            return event
+        return b"" if self._learn(doc) and self._strips_usage else event
+
+    def _learn(self, doc: dict[str, Any]) -> bool:
+        """Note what the chunk says; True when it is the chunk that only carries usage."""
+        if isinstance(doc.get("model"), str):
+            self.model = doc["model"]
+        if isinstance(doc.get("service_tier"), str):
+            self.service_tier = doc["service_tier"]
+        choices = doc.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict) and choice.get("finish_reason"):
+                self.finish_reasons[_index(choice)] = str(choice["finish_reason"])
+        if isinstance(doc.get("usage"), dict):
+            self.usage = doc["usage"]
+            return choices == []
+        return False
+
+
+def _index(choice: dict[str, Any]) -> int:
+    index = choice.get("index")
+    return index if isinstance(index, int) else 0

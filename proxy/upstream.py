@@ -1,0 +1,318 @@
+"""Calls upstreams until one answers well: targets in order, retries, breaker, one deadline.
+
+Called by pipeline.py. Returns an answer whose first bytes are good; everything before that is
+invisible to the caller. Each attempt opens with START and leaves its END to the recorder.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from config.clock import Clock
+from config.metrics import Metrics
+from ledger.events import AttemptEnd, Outcome
+from policies.snapshot import Target
+from proxy.bodies import body_for, injects_usage
+from proxy.breaker import Breakers
+from proxy.context import RequestContext
+from proxy.errors import GatewayError
+from proxy.live import UpstreamDoor
+from proxy.recorder import Recorder, put_usage
+from proxy.refusals import refusal_of
+from proxy.retry import (
+    Failure,
+    RetryBudget,
+    Standing,
+    failure_of_fault,
+    failure_of_status,
+    next_step,
+    unusable,
+)
+from proxy.streaming.framing import OversizedEventError
+from proxy.streaming.tap import ChatStreamTap
+from proxy.upstream_client import UpstreamCall, UpstreamClient, UpstreamFault, UpstreamReply
+from proxy.wire_headers import headers_up
+
+LARGEST_ANSWER_BYTES = 67_108_864
+LARGEST_ERROR_BYTES = 1_048_576
+LEAST_DEADLINE_S = 0.05
+# What an answer must at least have: what official clients index without asking.
+ANSWER_LISTS = {"chat": "choices", "embeddings": "data"}
+
+
+@dataclass(slots=True)
+class UpstreamAnswer:
+    """An answer good enough to give: a whole document, or a stream with its first events."""
+
+    target: Target
+    end: AttemptEnd
+    headers: Mapping[str, str]
+    status: int
+    body: bytes = b""
+    document: dict[str, Any] | None = None
+    tap: ChatStreamTap | None = None
+    first: bytes = b""
+    chunks: AsyncIterator[bytes] | None = None
+    reply: UpstreamReply | None = None
+
+
+class AttemptFailedError(Exception):
+    """One attempt brought nothing; `failure` says what that means."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class UpstreamCaller:
+    """Runs the attempts of requests."""
+
+    def __init__(
+        self, client: UpstreamClient, recorder: Recorder, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._clock = clock
+        self._metrics = metrics
+        self.breakers = Breakers()
+        self._budget = RetryBudget()
+
+    async def call(self, ctx: RequestContext, caller: Mapping[str, str]) -> UpstreamAnswer:
+        """Return the first good answer, or raise the GatewayError the caller gets instead."""
+        self._budget.earn()
+        last: Failure | None = None
+        targets = list(ctx.targets)
+        while targets:
+            target = targets[0]
+            breaker = self.breakers.of(target.upstream)
+            if not breaker.allows(self._clock.monotonic()):
+                targets.pop(0)
+                continue
+            answer, last = await self._call_target(ctx, caller, target, has_other=len(targets) > 1)
+            if answer is not None:
+                return answer
+            if last is None or not self._may_move_on(ctx, last, targets):
+                break
+            targets.pop(0)
+            self._metrics.count("apex_retries_total", ("fallback",))
+        raise self._refusal(ctx, last)
+
+    def _may_move_on(self, ctx: RequestContext, failure: Failure, targets: list[Target]) -> bool:
+        standing = self._standing(ctx, 1, has_other=len(targets) > 1)
+        return (
+            failure.cure != "none"
+            and len(targets) > 1
+            and next_step(failure, standing, 0.0).action != "give_up"
+        )
+
+    async def _call_target(
+        self, ctx: RequestContext, caller: Mapping[str, str], target: Target, *, has_other: bool
+    ) -> tuple[UpstreamAnswer | None, Failure | None]:
+        """Try one target, with retries; returns its answer, or its last failure."""
+        breaker = self.breakers.of(target.upstream)
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                answer = await self._attempt(ctx, caller, target)
+            except AttemptFailedError as error:
+                failure = error.failure
+            except BaseException:
+                breaker.abandon()
+                raise
+            else:
+                breaker.succeed()
+                return answer, None
+            if failure.is_upstream_sick:
+                breaker.fail(self._clock.monotonic())
+            else:
+                breaker.succeed()
+            standing = self._standing(ctx, tries, has_other=has_other)
+            step = next_step(failure, standing, random.random())  # noqa: S311 spreads load only
+            if step.action != "retry" or not breaker.allows(self._clock.monotonic()):
+                return None, failure
+            self._budget.spend()
+            self._metrics.count("apex_retries_total", ("retry",))
+            await asyncio.sleep(step.wait_s)
+
+    def _standing(self, ctx: RequestContext, tries_here: int, *, has_other: bool) -> Standing:
+        return Standing(
+            attempts=ctx.attempts,
+            tries_here=tries_here,
+            has_other_target=has_other,
+            remaining_s=ctx.deadline - self._clock.monotonic(),
+            has_retry_budget=not self._budget.is_empty,
+        )
+
+    def _refusal(self, ctx: RequestContext, failure: Failure | None) -> GatewayError:
+        if failure is not None:
+            return refusal_of(failure, has_retried=ctx.attempts > 1)
+        names = [target.upstream for target in ctx.targets]
+        wait_s = self.breakers.retry_after_s(names, self._clock.monotonic())
+        return GatewayError(
+            503,
+            "upstream_unavailable",
+            "Every upstream for this model failed repeatedly and is left alone for a moment.",
+            f"Retry in {wait_s:.0f} s, or have the operator declare another upstream.",
+            headers={"Retry-After": f"{wait_s:.0f}"},
+        )
+
+    async def _attempt(
+        self, ctx: RequestContext, caller: Mapping[str, str], target: Target
+    ) -> UpstreamAnswer:
+        """Make one call; raises AttemptFailedError."""
+        door = ctx.live.doors[target.upstream]
+        remaining_s = max(LEAST_DEADLINE_S, ctx.deadline - self._clock.monotonic())
+        end = self._recorder.open(ctx, target)
+        try:
+            reply = await self._client.send(self._build_call(ctx, caller, target, remaining_s))
+        except UpstreamFault as fault:
+            raise self._failed(end, failure_of_fault(fault)) from fault
+        try:
+            return await self._read_answer(ctx, target, door, end, reply)
+        except BaseException:
+            reply.close()
+            raise
+
+    def _build_call(
+        self, ctx: RequestContext, caller: Mapping[str, str], target: Target, remaining_s: float
+    ) -> UpstreamCall:
+        door = ctx.live.doors[target.upstream]
+        timeouts = ctx.live.snapshot.timeouts
+        call_id = f"{ctx.request_id}.{ctx.attempts}"
+        # A whole answer has no first token to wait for: its deadline is the request's own.
+        first_byte_s = timeouts.first_token_s if ctx.is_streaming else timeouts.total_s
+        return UpstreamCall(
+            url=door.urls[ctx.endpoint],
+            headers=headers_up(caller, door.headers, call_id, is_mock=door.is_mock),
+            body=body_for(ctx, target, door),
+            connect_s=min(timeouts.connect_s, remaining_s),
+            first_byte_s=min(first_byte_s, remaining_s),
+            allows_private=door.allows_private,
+        )
+
+    async def _read_answer(
+        self,
+        ctx: RequestContext,
+        target: Target,
+        door: UpstreamDoor,
+        end: AttemptEnd,
+        reply: UpstreamReply,
+    ) -> UpstreamAnswer:
+        end.upstream_status = reply.status
+        end.upstream_request_id = reply.headers.get("x-request-id", "")[:128]
+        end.first_byte_us = self._recorder.since_us(ctx)
+        remaining_s = max(LEAST_DEADLINE_S, ctx.deadline - self._clock.monotonic())
+        timeouts = ctx.live.snapshot.timeouts
+        try:
+            if not 200 <= reply.status < 300:
+                body = await _read_whole(reply, LARGEST_ERROR_BYTES, timeouts.idle_s)
+                failure = failure_of_status(reply.status, reply.headers, body, self._clock.now())
+                raise self._failed(end, failure)
+            if reply.headers.get("Content-Type", "").startswith("text/event-stream"):
+                deadline_s = min(timeouts.first_token_s, remaining_s)
+                return await self._open_stream(ctx, target, door, end, reply, deadline_s)
+            body = await _read_whole(reply, LARGEST_ANSWER_BYTES, remaining_s)
+        except TimeoutError as error:
+            fault = Failure(
+                Outcome.upstream_timeout, 0, "upstream_timeout", "Upstream: the answer stalled.",
+                "elsewhere",
+            )  # fmt: skip
+            raise self._failed(end, fault) from error
+        except UpstreamFault as fault:
+            raise self._failed(end, failure_of_fault(fault)) from fault
+        except OversizedEventError as error:
+            raise self._failed(end, unusable(f"Upstream: {error}.")) from error
+        return self._read_document(ctx.endpoint, target, end, reply, body)
+
+    def _read_document(
+        self, endpoint: str, target: Target, end: AttemptEnd, reply: UpstreamReply, body: bytes
+    ) -> UpstreamAnswer:
+        reply.close()
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            message = "The upstream's answer is not JSON."
+            raise self._failed(end, unusable(message)) from error
+        if not isinstance(document, dict) or document.get("error"):
+            raise self._failed(end, unusable("The upstream answered 200 with an error."))
+        if not isinstance(document.get(ANSWER_LISTS[endpoint]), list):
+            raise self._failed(end, unusable("The upstream's answer has another shape."))
+        end.served_model = _text(document.get("model")) or target.model
+        end.served_tier = _text(document.get("service_tier"))
+        choices = document.get("choices")
+        end.finish_reasons = [
+            _text(choice.get("finish_reason"))
+            for choice in (choices if isinstance(choices, list) else ())
+            if isinstance(choice, dict)
+        ]
+        usage = document.get("usage")
+        put_usage(end, usage if isinstance(usage, dict) else None, self._metrics)
+        end.response_bytes = len(body)
+        return UpstreamAnswer(
+            target=target,
+            end=end,
+            headers=reply.headers,
+            status=reply.status,
+            body=body,
+            document=document,
+        )
+
+    async def _open_stream(
+        self,
+        ctx: RequestContext,
+        target: Target,
+        door: UpstreamDoor,
+        end: AttemptEnd,
+        reply: UpstreamReply,
+        deadline_s: float,
+    ) -> UpstreamAnswer:
+        """Wait for the first real event: until then a failure can still be hidden."""
+        keeps = ctx.live.snapshot.cache.max_entry_bytes if ctx.keeps_answer else 0
+        tap = ChatStreamTap(strips_usage=injects_usage(ctx, door), keeps_bytes_limit=keeps)
+        chunks = reply.chunks()
+        first = b""
+        async with asyncio.timeout(deadline_s):
+            async for chunk in chunks:
+                first += tap.feed(chunk)
+                if tap.has_events or tap.is_done or tap.error:
+                    break
+        if tap.error is not None or not tap.has_events:
+            what = "opened with an error" if tap.error else "was empty"
+            raise self._failed(end, unusable(f"The upstream's stream {what}."))
+        end.first_byte_us = self._recorder.since_us(ctx)
+        end.served_model = tap.model or target.model
+        return UpstreamAnswer(
+            target=target,
+            end=end,
+            headers=reply.headers,
+            status=reply.status,
+            tap=tap,
+            first=first,
+            chunks=chunks,
+            reply=reply,
+        )
+
+    def _failed(self, end: AttemptEnd, failure: Failure) -> AttemptFailedError:
+        """Note on the END what went wrong."""
+        end.outcome = failure.outcome
+        end.error_code = failure.code
+        end.usage_source = "none" if failure.status else "unknown"
+        if failure.outcome is Outcome.upstream_unreachable:
+            end.usage_source = "none"
+        if failure.retry_after_s is not None:
+            end.retry_after_ms = int(failure.retry_after_s * 1000)
+        return AttemptFailedError(failure)
+
+
+async def _read_whole(reply: UpstreamReply, limit_bytes: int, deadline_s: float) -> bytes:
+    async with asyncio.timeout(deadline_s):
+        return await reply.read(limit_bytes)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,75 @@
+"""Which headers cross the gateway, both ways. Called by upstream.py and the reply modules.
+
+To the upstream: everything but what is ours, the caller's secrets and the hop's own. To the
+caller: only what OpenAI clients read, so that an upstream's cookies and server marks stay there.
+"""
+
+from collections.abc import Mapping
+
+from multidict import CIMultiDict
+
+HOP_BY_HOP = frozenset({
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+})  # fmt: skip
+NEVER_SENT_UP = HOP_BY_HOP | {
+    "host",
+    "content-length",
+    "content-encoding",
+    "content-type",
+    "expect",
+    "authorization",
+    "api-key",
+    "x-api-key",
+    "accept",
+    "accept-encoding",
+    "cookie",
+    "forwarded",
+    "via",
+    "cache-control",
+    "pragma",
+    "origin",
+    "referer",
+    "user-agent",
+    "idempotency-key",
+    "x-session-id",
+    "x-request-id",
+    "x-client-request-id",
+    "x-real-ip",
+}
+NEVER_SENT_UP_PREFIXES = ("x-apex-", "x-stainless-", "x-forwarded-", "sec-", "cf-")
+SENT_DOWN = frozenset({"x-request-id", "request-id", "retry-after", "retry-after-ms"})
+SENT_DOWN_PREFIXES = ("openai-", "x-ratelimit-", "anthropic-", "x-should-retry", "x-ms-")
+
+
+def headers_up(
+    caller: Mapping[str, str], fixed: Mapping[str, str], call_id: str, *, is_mock: bool
+) -> CIMultiDict[str]:
+    """Build the upstream's request headers from the caller's and the upstream's own."""
+    headers = CIMultiDict(fixed)
+    headers["x-client-request-id"] = call_id
+    for name, value in caller.items():
+        low = name.lower()
+        if low in NEVER_SENT_UP or low.startswith(NEVER_SENT_UP_PREFIXES):
+            continue
+        if low.startswith("x-mock-") and not is_mock:
+            continue
+        headers[name] = value
+    return headers
+
+
+def headers_down(upstream: Mapping[str, str]) -> dict[str, str]:
+    """Keep of the upstream's response headers what a caller may see."""
+    kept: dict[str, str] = {}
+    for name, value in upstream.items():
+        low = name.lower()
+        if low in SENT_DOWN or low.startswith(SENT_DOWN_PREFIXES):
+            kept[low] = value
+    return kept

@@ -1,0 +1,103 @@
+"""Short-lived processes: `migrate`, and `prepare`, which builds the snapshot for a lone proxy.
+
+Both need the home to themselves; where a control process holds it, that one does their work.
+"""
+
+import argparse
+import asyncio
+import sys
+
+from config.clock import Clock
+from config.errors import ConfigError
+from config.home import HomeLock, read_discovery
+from config.log import configure_logging
+from config.secrets import load_key_ring
+from config.settings import Settings
+from roles import places
+from roles.engines import check_engines
+from roles.listening import MOCK_HOST, MOCK_PORT
+from roles.snapshot_keeper import KeptSnapshot, SnapshotKeeper, needs_mock
+from storage.columnar import open_columnar
+from storage.migrations import migrate_columnar, migrate_sql
+from storage.sql import open_sql
+
+WAIT_FOR_HOME_S = 10.0
+POLL_S = 0.1
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """The internal verb `prepare`."""
+    del arguments
+    configure_logging(settings.log_format, "prepare")
+    check_engines(settings)
+    asyncio.run(_prepare(settings))
+    return 0
+
+
+def run_migrate(settings: Settings, arguments: argparse.Namespace) -> int:
+    """The verb `migrate`."""
+    del arguments
+    configure_logging(settings.log_format, "migrate")
+    check_engines(settings)
+    with HomeLock(settings.home):
+        asyncio.run(_migrate(settings))
+    return 0
+
+
+async def build_once(settings: Settings) -> KeptSnapshot:
+    """Migrate the SQL store and bring the snapshot up to date; the caller holds the home lock."""
+    places.make_directories(settings)
+    await migrate_sql(settings.sql_url)
+    engine = open_sql(settings.sql_url)
+    keeper = SnapshotKeeper(
+        settings, load_key_ring(settings), engine, Clock(), find_mock_url(settings)
+    )
+    try:
+        operator = keeper.load_operator()
+        if needs_mock(operator) and "mock" not in read_discovery(
+            places.discovery_directory(settings)
+        ):
+            hint = "the mock provider is not running: start it with python main.py mock"
+            print(f"note: {hint}", file=sys.stderr)
+        return await keeper.refresh(operator)
+    finally:
+        await engine.dispose()
+
+
+def find_mock_url(settings: Settings) -> str:
+    """Where a mock announced itself, else where one would listen first."""
+    announced = read_discovery(places.discovery_directory(settings)).get("mock", {})
+    return str(announced.get("url", f"http://{MOCK_HOST}:{MOCK_PORT}"))
+
+
+async def _prepare(settings: Settings) -> None:
+    """Several lone proxies may start at once: one prepares, the others wait for it."""
+    deadline = Clock().monotonic() + WAIT_FOR_HOME_S
+    lock = HomeLock(settings.home)
+    while True:
+        try:
+            lock.acquire()
+            break
+        except ConfigError:
+            if Clock().monotonic() > deadline:
+                raise
+            await asyncio.sleep(POLL_S)
+    try:
+        kept = await build_once(settings)
+    finally:
+        lock.release()
+    for tenant, name, secret in kept.new_keys:
+        print(f"API key of {tenant}/{name}, shown this once: {secret}")
+    print(f"snapshot {kept.snapshot.number} is up to date")
+
+
+async def _migrate(settings: Settings) -> None:
+    places.make_directories(settings)
+    await migrate_sql(settings.sql_url)
+    print("SQL store: up to date")
+    columnar = open_columnar(settings.columnar_url)
+    try:
+        applied = await migrate_columnar(columnar)
+    finally:
+        await columnar.close()
+    print(f"columnar store: {', '.join(applied) if applied else 'up to date'}")

@@ -1,0 +1,130 @@
+"""The control process's hold on the columnar store: opens it, ships into it, answers from it.
+
+A ClickHouse server that is away is waited for; the events stay in the segment log meanwhile. The
+admin API reads through this class (admin_api.context.UsageStore).
+"""
+
+import asyncio
+import logging
+
+from admin_api.context import DependencyState, FreshUsage
+from admin_api.errors import AdminError
+from config.clock import Clock
+from config.errors import ConfigError
+from config.metrics import Metrics
+from config.settings import Settings
+from ledger.book_shelf import BookShelf
+from ledger.conservation import ConservationReport, check_conservation
+from ledger.open_attempts import load_open_window
+from ledger.shipper import Shipper
+from ledger.worker import run_worker
+from roles import places
+from roles.mock_bill import read_mock_bill
+from storage.columnar import Columnar, ColumnarError, open_columnar
+from storage.migrations import migrate_columnar
+
+FIRST_RETRY_S = 0.5
+LONGEST_RETRY_S = 10.0
+PROBE_TIMEOUT_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class UsageStore:
+    """Opened once by `open`; until then, and while the engine is away, readers get a 503."""
+
+    def __init__(self, settings: Settings, clock: Clock, metrics: Metrics | None) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._columnar: Columnar | None = None
+        self._shipper: Shipper | None = None
+        self._trouble = "it is being opened"
+        self.opened = asyncio.Event()
+
+    async def open(self) -> None:
+        """Open and migrate the engine. ConfigError, ColumnarError."""
+        settings = self._settings
+        columnar = await asyncio.to_thread(open_columnar, settings.columnar_url)
+        try:
+            await migrate_columnar(columnar)
+        except BaseException:
+            await columnar.close()
+            raise
+        books = BookShelf(places.price_books_directory(settings))
+        segments = places.segments_directory(settings)
+        self._columnar = columnar
+        self._shipper = Shipper(segments, columnar, books, self._clock, self._metrics)
+        self._trouble = ""
+        self.opened.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Ship until `stop`; a server that is away is tried again, an embedded store is not."""
+        delay_s = FIRST_RETRY_S
+        while self._shipper is None and not stop.is_set():
+            try:
+                await self.open()
+            except (ConfigError, ColumnarError) as error:
+                if self._settings.columnar_url.startswith("chdb://"):
+                    raise
+                self._trouble = str(error)
+                _log.warning("usage events wait on disk: %s", error)
+                await _wait(stop, delay_s)
+                delay_s = min(delay_s * 2, LONGEST_RETRY_S)
+        if self._shipper is not None:
+            await run_worker(self._shipper, stop)
+
+    async def close(self) -> None:
+        """Give the engine back."""
+        if self._columnar is not None:
+            await self._columnar.close()
+
+    async def open_fresh(self) -> FreshUsage:
+        """Ship what was written until now; AdminError 503 while the store is away."""
+        if self._shipper is None or self._columnar is None:
+            raise _away(self._trouble)
+        try:
+            await self._shipper.ship()
+        except ColumnarError as error:
+            raise _away(str(error)) from error
+        segments = places.segments_directory(self._settings)
+        window = await asyncio.to_thread(load_open_window, segments, self._clock)
+        return FreshUsage(self._columnar, window)
+
+    async def check_conservation(self) -> ConservationReport:
+        """Ship, then compare; AdminError 503."""
+        fresh = await self.open_fresh()
+        bill = await asyncio.to_thread(read_mock_bill, places.mock_bill_path(self._settings))
+        segments = places.segments_directory(self._settings)
+        try:
+            return await check_conservation(fresh.columnar, segments, bill, self._clock)
+        except ColumnarError as error:
+            raise _away(str(error)) from error
+
+    async def describe(self) -> DependencyState:
+        """Whether the engine answers now."""
+        if self._columnar is None:
+            return DependencyState(is_ok=False, facts={"reason": self._trouble})
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await self._columnar.query("SELECT 1")
+        except (ColumnarError, TimeoutError) as error:
+            return DependencyState(is_ok=False, facts={"reason": str(error) or "no answer in time"})
+        return DependencyState(is_ok=True)
+
+
+def _away(reason: str) -> AdminError:
+    return AdminError(
+        503,
+        "columnar_store_away",
+        f"the columnar store cannot be asked: {reason}",
+        "try again; the proxies keep serving, and no usage is lost: it waits in the segment log",
+    )
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,195 @@
+"""A proxy process inside the test: the real data plane on a real socket, without a control plane.
+
+Used by tests of proxy/ that script upstreams. The snapshot is made here, the usage log is read
+back from the segments; nothing of the product is replaced.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from config.operator import CacheConfig, Limits, Timeouts
+from config.secrets import load_key_ring
+from config.settings import load_settings
+from ledger.price_book import load_price_book
+from ledger.segment_reader import read_segment
+from policies.keys import key_hmac
+from policies.model import Policy
+from policies.snapshot import (
+    KeyRecord,
+    Snapshot,
+    Target,
+    TenantRecord,
+    Upstream,
+    index_by_hmac,
+    write_snapshot_file,
+)
+from policies.versions import load_policy
+from proxy.role import run_proxy
+
+API_KEY = "a-test-key-of-more-than-thirty-two-characters"
+OTHER_KEY = "another-test-key-of-more-than-32-characters"
+READY_S = 10.0
+
+
+def local_upstream(name: str, base_url: str, **changes: Any) -> Upstream:
+    """Describe an OpenAI-compatible server on this machine."""
+    fields: dict[str, Any] = {
+        "name": name,
+        "kind": "openai",
+        "base_url": base_url,
+        "api_key": "sk-upstream-secret",
+        "allow_private": True,
+        "region": "",
+        "stream_usage": True,
+        "is_simulated": False,
+    }
+    return Upstream(**fields | changes)
+
+
+class ProxyGateway:
+    """`async with ProxyGateway(tmp_path, {...}) as gateway:` serves at `gateway.base_url`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        upstreams: dict[str, Upstream],
+        *,
+        models: dict[str, tuple[Target, ...]] | None = None,
+        policy: Policy | str = "passthrough",
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        cache: CacheConfig | None = None,
+    ) -> None:
+        self.home = directory / "home"
+        self.settings = load_settings({"APEX_HOME": str(self.home)})
+        self._parts = (timeouts or Timeouts(), limits or Limits(), cache or CacheConfig())
+        self._upstreams = upstreams
+        first = next(iter(upstreams))
+        self._models = models or {"gpt-4o-mini": (Target(first, "gpt-4o-mini"),)}
+        self._policy = policy if isinstance(policy, Policy) else load_policy(policy)
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.base_url = ""
+
+    async def __aenter__(self) -> Self:
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.write_snapshot(1)
+        sock = socket.create_server(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        self.base_url = f"http://127.0.0.1:{port}/v1"
+        # The test's own task group would hide the proxy's errors until the end.
+        self._task = asyncio.get_running_loop().create_task(
+            run_proxy(self.settings, 0, sock, self._stop)
+        )
+        await wait_until(lambda: _answers(port, self._task))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        if self._task is not None:
+            await self._task
+
+    def write_snapshot(self, number: int) -> None:
+        """Seal a snapshot the way the control process does."""
+        key_ring = load_key_ring(self.settings)
+        book = load_price_book()
+        books = self.home / "price-books"
+        books.mkdir(exist_ok=True)
+        target = books / f"{book.hash}.json"
+        if not target.exists():
+            target.write_bytes(_shipped_book())
+        pepper = key_ring.pepper()
+        keys = {
+            name: KeyRecord(name, tenant, name, key_hmac(pepper, secret), {"team": tenant})
+            for name, tenant, secret in (("app", "acme", API_KEY), ("web", "globex", OTHER_KEY))
+        }
+        timeouts, limits, cache = self._parts
+        snapshot = Snapshot(
+            number=number,
+            built_at=1_700_000_000.0,
+            environment="development",
+            upstreams=self._upstreams,
+            default_upstream=None,
+            models=self._models,
+            keys_by_id=keys,
+            keys_by_hmac=index_by_hmac(keys),
+            tenants={
+                tenant: TenantRecord(tenant, self._policy.revision, None, is_demo=False)
+                for tenant in ("acme", "globex")
+            },
+            policies={self._policy.revision: self._policy},
+            timeouts=timeouts,
+            limits=limits,
+            cache=cache,
+            price_book=book.hash,
+        )
+        write_snapshot_file(self.home / "snapshot.sealed", snapshot, key_ring)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return every usage event in the log, in order of writing."""
+        return [
+            orjson.loads(record.payload)
+            for path in sorted((self.home / "segments").glob("*/*.seg"))
+            for record in read_segment(path, 0)
+        ]
+
+    def ends(self, request_id: str | None = None) -> list[dict[str, Any]]:
+        """Return the END events, of one request or all."""
+        return [
+            event
+            for event in self.events()
+            if event["kind"] == "end" and request_id in {None, event["request_id"]}
+        ]
+
+    def check_conservation(self) -> None:
+        """Assert that every START has one END and every request one final END."""
+        events = self.events()
+        starts = [(e["request_id"], e["attempt"]) for e in events if e["kind"] == "start"]
+        ends = [(e["request_id"], e["attempt"]) for e in events if e["kind"] == "end"]
+        finals = [e["request_id"] for e in events if e["kind"] == "end" and e["is_final"]]
+        assert sorted(starts) == sorted(ends)
+        assert sorted(finals) == sorted({request_id for request_id, _ in starts})
+
+
+def _shipped_book() -> bytes:
+    from config.prices.document import BOOK_PATH
+
+    return BOOK_PATH.read_bytes()
+
+
+async def _answers(port: int, task: asyncio.Task[None] | None) -> bool:
+    if task is not None and task.done():
+        task.result()
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def wait_until(
+    condition: Callable[[], bool | Awaitable[bool]], timeout_s: float = READY_S
+) -> None:
+    """Wait for a condition, looking often; fails the test when it does not come true."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            value = condition()
+            if isinstance(value, bool):
+                is_true = value
+            else:
+                is_true = await value
+            if is_true:
+                return
+            await asyncio.sleep(0.01)

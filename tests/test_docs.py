@@ -1,0 +1,13 @@
+"""The generated tables of docs/ are those the code gives; tests/docs_tables.py rewrites them."""
+
+import pytest
+
+from tests.docs_tables import ROOT, TABLES, fill
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_generated_tables_are_up_to_date(name: str) -> None:
+    text = (ROOT / name).read_text()
+    for table in TABLES[name]:
+        assert f"<!-- generated: {table} -->" in text
+    assert fill(text, TABLES[name]) == text, "run: .venv/bin/python -m tests.docs_tables"
