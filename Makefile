@@ -1,5 +1,7 @@
 # Netra Apex: every task of daily work. `make help` lists them.
 PYTHON ?= python3
+# Compiled modules are kept, whatever the shell says: without them every start compiles anew.
+unexport PYTHONDONTWRITEBYTECODE
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 

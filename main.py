@@ -9,7 +9,18 @@ import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+OUR_PACKAGES = (
+    "config",
+    "storage",
+    "ledger",
+    "policies",
+    "optimizer",
+    "proxy",
+    "admin_api",
+    "roles",
+)
 AddArguments = Callable[[argparse.ArgumentParser], None]
 
 
@@ -26,7 +37,7 @@ class Verb:
 def _add_child_arguments(parser: argparse.ArgumentParser) -> None:
     """What the supervisor tells its children; a person never types these."""
     parser.add_argument("--index", type=int, default=0, help=argparse.SUPPRESS)
-    for name in ("--fd", "--lifeline-fd", "--report-fd"):
+    for name in ("--fd", "--lifeline-fd", "--report-fd", "--gate-fd"):
         parser.add_argument(name, type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--mock-url", default=None, help=argparse.SUPPRESS)
 
@@ -111,7 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb in VERBS:
         # argparse lists a verb only when it was given a help text.
-        texts = {} if verb.help is None else {"help": verb.help, "description": verb.help}
+        texts: dict[str, Any] = {"help": verb.help, "description": verb.help} if verb.help else {}
         child = verbs.add_parser(verb.name, **texts)
         if verb.add_arguments is not None:
             verb.add_arguments(child)
@@ -132,6 +143,12 @@ def main(words: list[str] | None = None) -> int:
         return int(getattr(role, function_name)(settings, arguments))
     except ConfigError as error:
         print(f"error: {error.message}\n  hint: {error.hint}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in OUR_PACKAGES:
+            raise
+        hint = "install the dependencies with `make install` and run .venv/bin/python main.py"
+        print(f"error: {error.name} is not installed\n  hint: {hint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -65,8 +65,9 @@ async def send_calls(session: aiohttp.ClientSession) -> None:
     )  # fmt: skip
     for title, path, body in calls:
         async with session.post(path, json=body) as answer:
-            await answer.read()
-            answer.raise_for_status()
+            text = await answer.text()
+            if not answer.ok:
+                raise RuntimeError(f"{title}: {answer.status} {text}")
             show(title, answer.headers)
 
 
@@ -109,7 +110,11 @@ async def run_demo(project: Path) -> bool:
 
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="apex-demo-") as project:
-        return 0 if asyncio.run(run_demo(Path(project))) else 1
+        try:
+            return 0 if asyncio.run(run_demo(Path(project))) else 1
+        except (RuntimeError, TimeoutError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ CPU from the kernel's accounting, memory as PSS. Only ratios inside one run mean
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+TASKSET = shutil.which("taskset") or "taskset"
 KEY = "bench-key-of-at-least-thirty-two-characters"
 UPSTREAM_PORT, BARE_PORT, APEX_PORT = 9900, 9901, 9902
 SCENARIOS = {
@@ -29,9 +31,16 @@ SCENARIOS = {
 }
 CONFIG = f"""
 upstreams:
-  bench: {{kind: openai, base_url: http://127.0.0.1:{UPSTREAM_PORT}/v1, api_key: sk-upstream, allow_private: true, stream_usage: false}}
+  bench:
+    kind: openai
+    base_url: http://127.0.0.1:{UPSTREAM_PORT}/v1
+    api_key: sk-upstream
+    allow_private: true
+    stream_usage: false
 models:
-  gpt-4o-mini: {{upstreams: [bench], price: {{input_per_million_usd: 0.15, output_per_million_usd: 0.6}}}}
+  gpt-4o-mini:
+    upstreams: [bench]
+    price: {{input_per_million_usd: 0.15, output_per_million_usd: 0.6}}
 tenants:
   bench:
     keys: [{{name: bench, secret: env:BENCH_KEY}}]
@@ -78,19 +87,20 @@ def start(name: str, port: int, command: list[str], environment: dict[str, str])
     """Start a gateway on the first core and time it to its first correct answer."""
     began = time.monotonic()
     process = subprocess.Popen(
-        ["taskset", "-c", "0", *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+        [TASKSET, "-c", "0", *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
     )
     body = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hi"}]}'
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
     url = f"http://127.0.0.1:{port}/v1/chat/completions"
     while time.monotonic() - began < 60:
         try:
-            request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 loopback
+            request = urllib.request.Request(url, data=body, headers=headers)
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 loopback
                 json.load(answer)
             return Contestant(name, port, process, time.monotonic() - began)
         except OSError:
             time.sleep(0.01)
+    process.kill()
     raise SystemExit(f"{name} did not start")
 
 
@@ -129,7 +139,7 @@ def pss_mib(pids: list[int]) -> float:
 def load(tools: Path, port: int, options: str, body: Path, seconds: float) -> dict[str, Any]:
     """Run the load generator once on the second core."""
     command = [
-        "taskset", "-c", "1", str(tools / "lg"), "-p", str(port), "-t", str(seconds), "-w", "1",
+        TASKSET, "-c", "1", str(tools / "lg"), "-p", str(port), "-t", str(seconds), "-w", "1",
         "-u", "/v1/chat/completions", "-b", str(body), *options.split(),
         "-H", f"Authorization: Bearer {KEY}",
     ]  # fmt: skip
@@ -181,6 +191,45 @@ def report(contestants: list[Contestant], direct: dict[str, float]) -> None:
         print(f"{each.name}: cold start {each.cold_start_s:.2f} s, PSS after load {pss:.0f} MiB")
 
 
+def start_all(tools: Path, started: list[subprocess.Popen[bytes]]) -> list[Contestant]:
+    """Start the mock upstream, the yardstick and the gateway, in this order."""
+    environment = dict(os.environ) | {
+        "APEX_HOME": str(tools / "home"),
+        "APEX_CONFIG": str(tools / "apex.yaml"),
+        "APEX_PROXY_PORT": str(APEX_PORT),
+        "BENCH_KEY": KEY,
+    }
+    python = sys.executable
+    mock = [TASKSET, "-c", "1", str(tools / "mock"), "-p", str(UPSTREAM_PORT)]
+    started.append(subprocess.Popen(mock))
+    upstream = f"http://127.0.0.1:{UPSTREAM_PORT}"
+    bare_command = [python, "-m", "bench.bare_aiohttp", "--port", str(BARE_PORT),
+                    "--upstream", upstream]  # fmt: skip
+    apex_command = [python, "main.py", "proxy"]
+    # Twice: the first start of the gateway makes its home, the second is the cold start.
+    first = start("apex", APEX_PORT, apex_command, environment).process
+    first.terminate()
+    first.wait(timeout=40)
+    contestants = [
+        start("bare", BARE_PORT, bare_command, environment),
+        start("apex", APEX_PORT, apex_command, environment),
+    ]
+    started += [each.process for each in contestants]
+    for each in contestants:
+        idle = pss_mib(tree_of(each.process.pid))
+        print(f"{each.name}: cold start {each.cold_start_s:.2f} s, PSS idle {idle:.0f} MiB")
+    return contestants
+
+
+def measure_direct(tools: Path) -> dict[str, float]:
+    """Return the median latency without a gateway, in microseconds by scenario."""
+    direct: dict[str, float] = {}
+    for scenario, (options, size, streams) in SCENARIOS.items():
+        body = write_body(tools / "body.json", size, streams=streams)
+        direct[scenario] = load(tools, UPSTREAM_PORT, options, body, 2)["lat"]["p50"]
+    return direct
+
+
 def main() -> None:
     """Run everything and stop what was started."""
     parser = argparse.ArgumentParser()
@@ -192,35 +241,11 @@ def main() -> None:
         tools = Path(name)
         compile_tools(tools)
         (tools / "apex.yaml").write_text(CONFIG)
-        environment = dict(os.environ) | {  # noqa: TID251 a script: the children need a PATH
-            "APEX_HOME": str(tools / "home"),
-            "APEX_CONFIG": str(tools / "apex.yaml"),
-            "APEX_PROXY_PORT": str(APEX_PORT),
-            "BENCH_KEY": KEY,
-        }
-        python = sys.executable
-        mock = [str(tools / "mock"), "-p", str(UPSTREAM_PORT)]
-        started.append(subprocess.Popen(["taskset", "-c", "1", *mock]))
         try:
-            bare_command = [python, "-m", "bench.bare_aiohttp", "--port", str(BARE_PORT),
-                            "--upstream", f"http://127.0.0.1:{UPSTREAM_PORT}"]  # fmt: skip
-            # Twice: the first start of the gateway makes its home, the second is the cold start.
-            start("apex", APEX_PORT, [python, "main.py", "proxy"], environment).process.terminate()
-            time.sleep(3)
-            bare = start("bare", BARE_PORT, bare_command, environment)
-            started.append(bare.process)
-            apex = start("apex", APEX_PORT, [python, "main.py", "proxy"], environment)
-            started.append(apex.process)
-            for each in (bare, apex):
-                pids = tree_of(each.process.pid)
-                print(f"{each.name}: cold start {each.cold_start_s:.2f} s, "
-                      f"PSS idle {pss_mib(pids):.0f} MiB")  # fmt: skip
-            direct = {}
-            for scenario, (options, size, streams) in SCENARIOS.items():
-                body = write_body(tools / "body.json", size, streams=streams)
-                direct[scenario] = load(tools, UPSTREAM_PORT, options, body, 2)["lat"]["p50"]
-            measure([bare, apex], tools, arguments.rounds, arguments.seconds)
-            report([bare, apex], direct)
+            contestants = start_all(tools, started)
+            direct = measure_direct(tools)
+            measure(contestants, tools, arguments.rounds, arguments.seconds)
+            report(contestants, direct)
         finally:
             for process in reversed(started):
                 process.terminate()

@@ -45,7 +45,7 @@ def rate_end(book: Quoting, end: Mapping[str, Any]) -> RatedEnd:
     """Rate an END as the log has it. Answers from the cache cost nothing, and save the baseline."""
     source = end["usage_source"]
     is_free = end["cache"] in SERVED_FREE or source == "none"
-    buckets = TokenBuckets(**{name: end[name] for name in TOKEN_BUCKETS})
+    buckets = TokenBuckets(*[end[name] for name in TOKEN_BUCKETS])
     is_counted = source in _COUNTED_SOURCES
     served = _served_quote(book, end) if is_counted else None
     cost = NOTHING if is_free else UNKNOWN if served is None else _amount(served, buckets)
@@ -53,8 +53,9 @@ def rate_end(book: Quoting, end: Mapping[str, Any]) -> RatedEnd:
         return RatedEnd(cost, NOTHING)
     if served is None:
         return RatedEnd(cost, UNKNOWN)
-    baseline = served if _is_served_as_asked(end) else _baseline_quote(book, end)
-    return RatedEnd(cost, _amount(baseline, buckets))
+    if _is_served_as_asked(end):
+        return RatedEnd(cost, _amount(served, buckets) if is_free else cost)
+    return RatedEnd(cost, _amount(_baseline_quote(book, end), buckets))
 
 
 def _served_quote(book: Quoting, end: Mapping[str, Any]) -> Quote:

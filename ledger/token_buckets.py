@@ -5,8 +5,7 @@ those of OpenAI's API reference (chat, embeddings, responses) with what compatib
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _MOST_TOKENS = 10**9  # no request has more; beyond it a number is garbage and would overflow sums
 _MOST_OPEN_KEYS = 32
@@ -35,8 +34,7 @@ _NOT_COUNTS = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class TokenBuckets:
+class TokenBuckets(NamedTuple):
     """Tokens of one attempt, disjoint: a token is in one bucket only, so the sums are the totals.
 
     `input_tokens` is uncached text, `output_tokens` is text that is not reasoning.

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any
 
 from ledger.amounts import summed, usd_text
@@ -74,11 +75,10 @@ async def usage_rows(
     }
     groups = await _groups(columnar, DIMENSIONS[group_by], parameters)
     totals = await _groups(columnar, (TOTAL, TOTAL), parameters)
-    rows = [{group_by: name, **row} for name, row in sorted(groups.items())]
+    names = sorted(groups)
     if group_by != "day":
-        rows.sort(key=lambda row: row["_order"], reverse=True)
-    for row in (*rows, *totals.values()):
-        row.pop("_order")
+        names.sort(key=lambda name: _weight(groups[name]), reverse=True)
+    rows = [{group_by: name, **groups[name]} for name in names]
     return {"rows": rows, "totals": totals.get("") or _present({}, 0)}
 
 
@@ -133,8 +133,11 @@ def _present(row: Mapping[str, Any], unknown_attempts: int) -> dict[str, Any]:
         "cache_served_tokens": row.get("cache_served_tokens", 0),
         **{f"{name}_usd": usd_text(amount) for name, amount in sums.items()},
         "unpriced_requests": row.get("unpriced_requests", 0),
-        "_order": (sums["cost"], counts["requests"]),
     }
+
+
+def _weight(row: Mapping[str, Any]) -> tuple[Decimal, int]:
+    return Decimal(row["cost_usd"]), row["requests"]
 
 
 _EVENT_FIELDS = {

@@ -3,12 +3,12 @@
 plan_cache is called by decide; the others by the proxy. Everything not named transport counts.
 """
 
-import hmac
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
+from config.mac import hmac_sha256
 from optimizer.decision import CachePlan, RequestFacts, bypass_plan
 from optimizer.prefix import prefix_blocks
 from policies.model import CacheRule
@@ -71,7 +71,7 @@ def request_digest(
         )
     except orjson.JSONEncodeError as error:
         raise DocumentTooDeepError(str(error)) from error
-    mac = hmac.digest(key, _KEY_LABEL + canonical, "sha256")
+    mac = hmac_sha256(key, _KEY_LABEL + canonical)
     return RequestDigest(request_key=mac.hex()[:32], prefix_blocks=blocks)
 
 

@@ -32,8 +32,8 @@ def _is_shape_match(match: Match, facts: RequestFacts) -> bool:
     return (
         (low is None or facts.prompt_bytes >= low)
         and (high is None or facts.prompt_bytes <= high)
-        and match.streaming in {None, facts.is_streaming}
-        and match.tools in {None, facts.has_tools}
+        and match.streaming in (None, facts.is_streaming)
+        and match.tools in (None, facts.has_tools)
     )
 
 

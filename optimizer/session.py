@@ -4,10 +4,10 @@ Called by the proxy before decide. Raw values never leave the request: events ca
 """
 
 import hashlib
-import hmac
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from config.mac import hmac_sha256
 from optimizer.decision import Draws
 
 SAMPLE_BYTES = 512
@@ -71,14 +71,14 @@ def subject_hash(key: bytes, value: str) -> str:
     """A session or user as events carry it: 32 hex digits, or "" for none."""
     if not value:
         return ""
-    return hmac.digest(key, value.encode(errors="replace"), "sha256").hex()[:32]
+    return hmac_sha256(key, value.encode(errors="replace")).hex()[:32]
 
 
 def unit_draw(salt: bytes, tenant: str, session: str) -> float:
     """A uniform draw in [0, 1) with 53 bits, the same for every request of a session."""
     # Tenant names cannot contain NUL, so no two (tenant, session) pairs give the same message.
     message = f"{tenant}\x00{session}".encode(errors="replace")
-    bits = int.from_bytes(hmac.digest(salt, message, "sha256")[:8], "big") >> 11
+    bits = int.from_bytes(hmac_sha256(salt, message)[:8], "big") >> 11
     return float(bits / (1 << 53))
 
 

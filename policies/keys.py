@@ -5,10 +5,11 @@ Used by the snapshot builder (to make keys) and by the proxy (to look them up).
 
 import base64
 import binascii
-import hmac
 import re
 import secrets
 from dataclasses import dataclass, field
+
+from config.mac import hmac_sha256
 
 ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 ID_CHARS = 8
@@ -50,4 +51,4 @@ def _checksum(body: str) -> str:
 
 def key_hmac(pepper: bytes, token: str) -> bytes:
     """32 bytes that stand for a key: useless to whoever has the database but not the pepper."""
-    return hmac.digest(pepper, token.encode(errors="replace"), "sha256")
+    return hmac_sha256(pepper, token.encode(errors="replace"))

@@ -76,7 +76,7 @@ class Snapshot:
     default_upstream: str | None
     models: dict[str, tuple[Target, ...]]
     keys_by_id: dict[str, KeyRecord]
-    keys_by_hmac: dict[bytes, KeyRecord]
+    keys_by_hmac: dict[bytes, KeyRecord] = field(repr=False)
     tenants: dict[str, TenantRecord]
     policies: dict[str, Policy]  # by revision
     timeouts: Timeouts

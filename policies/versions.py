@@ -46,7 +46,7 @@ def _check(document: dict[str, Any], label: str) -> Policy:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        hint = "see docs/policies.md for the fields of a policy"
+        hint = "policies/defaults/balanced.yaml shows the form of a policy"
         if first["type"] == "extra_forbidden":
             near = nearest(str(first["loc"][-1]), _FIELD_NAMES)
             hint = f"did you mean {' or '.join(near)}?" if near else hint

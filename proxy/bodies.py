@@ -11,6 +11,9 @@ from policies.snapshot import Target
 from proxy.context import RequestContext
 from proxy.live import UpstreamDoor
 
+OUTPUT_BOUNDS = ("max_completion_tokens", "max_tokens")
+MODEL_LETTER_ESCAPE = b"\\u006"  # all letters of "model" lie here; nobody escapes plain letters
+
 
 def body_for(ctx: RequestContext, target: Target, door: UpstreamDoor) -> bytes:
     """Return the bytes to send to this target."""
@@ -18,14 +21,21 @@ def body_for(ctx: RequestContext, target: Target, door: UpstreamDoor) -> bytes:
     if target.model != ctx.model:
         changes["model"] = target.model
     clamp = ctx.decision.clamp_output_tokens if ctx.decision else None
-    if clamp is not None:
+    if clamp is not None and ctx.endpoint == "chat":
         changes |= clamp_fields(ctx.doc, clamp)
     if injects_usage(ctx, door):
         changes["stream_options"] = {**(ctx.doc.get("stream_options") or {}), "include_usage": True}
-    # A document that names its model twice is read by us one way and perhaps by them the other.
-    if not changes and ctx.body.count(b'"model"') == 1:
+    if not changes and _names_model_once(ctx.body):
         return ctx.body
     return orjson.dumps({**ctx.doc, **changes})
+
+
+def _names_model_once(body: bytes) -> bool:
+    """Return whether every JSON reader finds the model we found: named once, and not in escapes.
+
+    A document that names it twice is read by us one way and perhaps by the upstream the other.
+    """
+    return body.count(b'"model"') == 1 and MODEL_LETTER_ESCAPE not in body
 
 
 def injects_usage(ctx: RequestContext, door: UpstreamDoor) -> bool:
@@ -34,6 +44,6 @@ def injects_usage(ctx: RequestContext, door: UpstreamDoor) -> bool:
 
 
 def clamp_fields(doc: dict[str, Any], limit: int) -> dict[str, int]:
-    """Return the output bound in the field the caller used, or in the current one."""
-    used = [name for name in ("max_completion_tokens", "max_tokens") if doc.get(name) is not None]
-    return dict.fromkeys(used or ["max_completion_tokens"], limit)
+    """Return the output bound in the fields the caller used, or in the current one."""
+    asked = {name: doc[name] for name in OUTPUT_BOUNDS if doc.get(name) is not None}
+    return {name: min(value, limit) for name, value in asked.items()} or {OUTPUT_BOUNDS[0]: limit}

@@ -6,19 +6,26 @@ differently the second time; addresses that are not global are refused unless th
 """
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import AddrInfoType
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from config.errors import ConfigError
 
 KEEPALIVE_S = 55.0
-NAT64_PREFIX = "64:ff9b:"
+NAT64_PREFIX = 0x0064_FF9B << 64  # 64:ff9b::/96, shifted right by the 32 bits of the address
 SIX_TO_FOUR = 0x2002
 TEREDO = 0x20010000
+GLOBAL_UNICAST = 0b001  # 2000::/3: everything else is local, reserved or a wrapping of IPv4
+# Inside, though the registries or some releases of ipaddress call them global: Azure's host,
+# protocol assignments (Oracle's metadata among them), 6to4 relays, documentation.
+NOT_PUBLIC = tuple(
+    map(ip_network, ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
+)
 
 
 class ForbiddenAddressError(OSError):
@@ -39,7 +46,11 @@ def is_public_address(text: str) -> bool:
 
 
 def _is_global(address: IPv4Address | IPv6Address) -> bool:
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    if isinstance(address, IPv6Address) and int(address) >> 125 != GLOBAL_UNICAST:
+        return False
+    if not address.is_global or address.is_multicast or address.is_reserved:
+        return False
+    return not any(address in network for network in NOT_PUBLIC)
 
 
 def _wrapped_ipv4(address: IPv6Address) -> IPv4Address | None:
@@ -50,7 +61,7 @@ def _wrapped_ipv4(address: IPv6Address) -> IPv4Address | None:
         return IPv4Address((number >> 80) & 0xFFFFFFFF)
     if number >> 96 == TEREDO:
         return IPv4Address(~number & 0xFFFFFFFF)
-    if address.exploded.startswith("0064:ff9b:") or number >> 32 == 0:
+    if number >> 32 in {NAT64_PREFIX, 0}:
         return IPv4Address(number & 0xFFFFFFFF)
     return None
 
@@ -77,6 +88,17 @@ class GuardedResolver(AbstractResolver):
         await self._inner.close()
 
 
+def open_public_socket(address_info: AddrInfoType) -> socket.socket:
+    """Make the socket for one address of a public upstream: the last look before connecting.
+
+    The resolver is not asked about addresses written out in a URL; this is.
+    """
+    family, kind, protocol, _, address = address_info
+    if not is_public_address(str(address[0])):
+        raise ForbiddenAddressError(f"{address[0]} is not a public address")
+    return socket.socket(family, kind, protocol)
+
+
 def check_upstream_url(url: URL, *, allows_private: bool) -> None:
     """Refuse an upstream address that a public upstream may not have; raises ConfigError."""
     if url.scheme not in {"http", "https"} or not url.host:
@@ -89,7 +111,8 @@ def check_upstream_url(url: URL, *, allows_private: bool) -> None:
         raise ConfigError(
             f"{url} is not encrypted.", "Use https, or set allow_private for a local server."
         )
-    if _is_literal(url.host) and not is_public_address(url.host):
+    host = url.host.rstrip(".")
+    if _is_literal(host) and not is_public_address(host):
         raise ConfigError(
             f"{url.host} is not a public address.", "Set allow_private for a local server."
         )
@@ -113,6 +136,7 @@ def open_session(*, allows_private: bool) -> aiohttp.ClientSession:
         ttl_dns_cache=60,
         keepalive_timeout=KEEPALIVE_S,
         resolver=None if allows_private else GuardedResolver(),
+        socket_factory=None if allows_private else open_public_socket,
     )
     return aiohttp.ClientSession(
         connector=connector,

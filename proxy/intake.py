@@ -5,13 +5,13 @@ parameter a provider adds tomorrow works today.
 """
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from aiohttp import web
+from multidict import MultiMapping
 
-from optimizer.caching import is_deterministic
+from optimizer.caching import TRANSPORT_FIELDS, is_deterministic
 from proxy.context import CallerWishes, RequestContext
 from proxy.errors import GatewayError, InvalidRequestError
 
@@ -19,27 +19,50 @@ BODY_DEADLINE_S = 60.0
 MOST_TAGS = 16
 LONGEST_TAG_CHARACTERS = 128
 LONGEST_HEADER_CHARACTERS = 256
+LARGEST_COUNT = 2**31 - 1  # what providers read as "no bound"; more would not fit the usage log
+# A list or object takes 25 times its bytes once parsed: beyond this a body is no prompt.
+MOST_CONTAINERS = 1_000_000
+COUNTED_FROM_BYTES = 1_048_576
 ROUTING_FIELDS = ("api_base", "base_url", "api_key", "api_version", "custom_llm_provider")
 
 
-def read_wishes(headers: Mapping[str, str]) -> CallerWishes:
-    """Read the request controls of a call; raises InvalidRequestError on malformed tags."""
+def read_wishes(headers: MultiMapping[str]) -> CallerWishes:
+    """Read the request controls of a call; raises InvalidRequestError on malformed ones."""
     return CallerWishes(
-        cache_control=headers.get("Cache-Control", "")[:LONGEST_HEADER_CHARACTERS],
+        cache_control=_control(headers, "Cache-Control"),
         is_no_optimize=headers.get("x-apex-no-optimize", "") in {"1", "true"},
         wants_receipt=headers.get("x-apex-receipt", "") in {"1", "true"},
-        tags=parse_tags(headers.get("x-apex-tags", "")),
-        session=headers.get("x-session-id", "")[:LONGEST_HEADER_CHARACTERS],
-        idempotency_key=headers.get("Idempotency-Key", "")[:LONGEST_HEADER_CHARACTERS],
+        tags=parse_tags(",".join(headers.getall("x-apex-tags", ()))),
+        session=_control(headers, "x-session-id"),
+        idempotency_key=_control(headers, "Idempotency-Key"),
         retry_count=_whole_number(headers.get("x-stainless-retry-count", "")),
         client_timeout_s=_seconds(headers.get("x-stainless-read-timeout", "")),
         latency_objective_ms=_whole_number(headers.get("x-apex-latency-objective-ms", "")),
     )
 
 
+def _control(headers: MultiMapping[str], name: str) -> str:
+    """Return a header, all its lines joined, as text that can be hashed and stored.
+
+    Too long is refused: cut short, two idempotency keys could become one, or a no-store be lost.
+    """
+    if name not in headers:
+        return ""
+    text = ",".join(headers.getall(name))
+    if len(text) > LONGEST_HEADER_CHARACTERS:
+        raise InvalidRequestError(
+            f"The header {name} has {len(text)} characters.",
+            f"Send at most {LONGEST_HEADER_CHARACTERS}.",
+            param=name,
+        )
+    # Bytes that are no UTF-8 arrive as lone surrogates; escaped, unlike ones stay unlike.
+    return text.encode(errors="backslashreplace").decode()
+
+
 def parse_tags(text: str) -> dict[str, str]:
     """Parse `k=v,k=v`; bounded, because tags are stored with every event."""
     tags: dict[str, str] = {}
+    text = text.encode(errors="backslashreplace").decode()
     for part in text.split(",") if text else ():
         name, separator, value = part.strip().partition("=")
         if not name and not separator:
@@ -78,6 +101,8 @@ async def read_body(request: web.Request, max_body_bytes: int) -> bytes:
     if length is not None and length > max_body_bytes:
         raise _too_large(max_body_bytes)
     try:
+        if request.content.is_eof():  # it came with the head: nothing to wait for
+            return await request.read()
         async with asyncio.timeout(BODY_DEADLINE_S):
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
@@ -109,6 +134,7 @@ def parse_body(ctx: RequestContext, body: bytes) -> None:
     ctx.body = body
     ctx.doc = doc = _load(body)
     _refuse_routing_fields(doc)
+    _refuse_deep_extras(doc)
     ctx.model = _model_of(doc)
     _check_prompt(ctx.endpoint, doc)
     ctx.is_streaming = ctx.endpoint == "chat" and _flag(doc, "stream")
@@ -122,6 +148,11 @@ def parse_body(ctx: RequestContext, body: bytes) -> None:
 
 
 def _load(body: bytes) -> dict[str, Any]:
+    if len(body) > COUNTED_FROM_BYTES and body.count(b"[") + body.count(b"{") > MOST_CONTAINERS:
+        raise InvalidRequestError(
+            "The body holds too many lists or objects.",
+            f"Send at most {MOST_CONTAINERS:,} opening brackets and braces.",
+        )
     try:
         doc = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -144,6 +175,22 @@ def _refuse_routing_fields(doc: dict[str, Any]) -> None:
                 "Where a call goes is the operator's choice: leave the field out.",
                 param=name,
             )
+
+
+def _refuse_deep_extras(doc: dict[str, Any]) -> None:
+    """Refuse what could not be written again; the fields that are hashed are checked there."""
+    for name in TRANSPORT_FIELDS:
+        value = doc.get(name)
+        if not isinstance(value, (dict, list)):
+            continue
+        try:
+            orjson.dumps({name: value})
+        except orjson.JSONEncodeError as error:
+            raise InvalidRequestError(
+                f"The field {name} is nested too deeply.",
+                "Flatten it to at most 254 levels.",
+                param=name,
+            ) from error
 
 
 def _model_of(doc: dict[str, Any]) -> str:
@@ -194,10 +241,10 @@ def _count(doc: dict[str, Any], name: str, default: int) -> int:
     value = doc.get(name)
     if value is None:
         return default
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_COUNT:
         raise InvalidRequestError(
-            f"The field {name} must be a positive whole number.",
-            f"Send a number of at least 1, or leave {name} out.",
+            f"The field {name} must be a whole number from 1 to {LARGEST_COUNT}.",
+            f"Send such a number, or leave {name} out.",
             param=name,
         )
     return value

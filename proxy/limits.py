@@ -6,7 +6,7 @@ Called by pipeline.py before the body is read, so that a flood costs no memory.
 import asyncio
 from collections import defaultdict
 
-from config.operator import Limits
+from config.operator_model import Limits
 from proxy.errors import GatewayError
 
 RETRY_AFTER_S = "1"

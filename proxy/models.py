@@ -7,15 +7,17 @@ from config.errors import nearest
 from policies.snapshot import Snapshot
 from proxy.errors import GatewayError
 
+LONGEST_NAME_CHARACTERS = 128
+
 
 def unknown_model(name: str, known: Iterable[str]) -> GatewayError:
     """Build the 404 for a model that is not served, with the nearest names."""
-    near = nearest(name, known)
+    near = nearest(name[:LONGEST_NAME_CHARACTERS], known)  # looking for near names takes its length
     suggestion = f"Did you mean {', '.join(near)}?" if near else "GET /v1/models lists all."
     return GatewayError(
         404,
         "model_not_found",
-        f"The model {name[:128]!r} is not served here.",
+        f"The model {name[:LONGEST_NAME_CHARACTERS]!r} is not served here.",
         f"{suggestion} The operator adds models under `models:` in apex.yaml.",
         param="model",
     )

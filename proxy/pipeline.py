@@ -37,7 +37,7 @@ from proxy.recorder import Recorder
 from proxy.refusals import RelayedError
 from proxy.reply_headers import apex_headers
 from proxy.stream_reply import StreamReply, drain
-from proxy.upstream import UpstreamCaller
+from proxy.upstream import UpstreamAnswer, UpstreamCaller
 
 CLIENT_CLOSED_STATUS = 499
 IDEMPOTENCY_TTL_S = 86_400
@@ -234,15 +234,25 @@ class Pipeline:
                 return reply_stored_document(ctx, stored, self.recorder)
             answer = await self.upstream.call(ctx, request.headers)
             response = reply_document(ctx, answer, self.recorder)
-            if plan.writes and self._may_keep(ctx, answer.document):
+            if plan.writes and self._may_keep(ctx, answer, answer.document):
                 landed = stored_document(ctx, answer, self.clock)
             return response
         finally:
             self.cache.land(ctx, plan, landed)
 
-    def _may_keep(self, ctx: RequestContext, document: Mapping[str, Any] | None) -> bool:
-        """Return whether a complete answer may be given to others or again."""
-        return document is not None and (bool(ctx.body_digest) or may_be_stored(document))
+    def _may_keep(
+        self, ctx: RequestContext, answer: UpstreamAnswer, document: Mapping[str, Any] | None
+    ) -> bool:
+        """Return whether a complete answer may be given to others or again.
+
+        The key names the first model of the decision: a fallback's answer is not that model's.
+        """
+        if document is None or ctx.decision is None:
+            return False
+        if ctx.body_digest:
+            return True
+        first_choice = ctx.live.snapshot.models[ctx.decision.models[0]]
+        return answer.target in first_choice and may_be_stored(document)
 
     async def _answer_stream(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
         plan = self._plan(ctx)
@@ -276,7 +286,7 @@ class Pipeline:
         if answer.tap is None:
             whole = stored_document(ctx, answer, self.clock)
             await reply.send_document(whole, answer.end)
-            return whole if self._may_keep(ctx, answer.document) else None
+            return whole if self._may_keep(ctx, answer, answer.document) else None
         try:
             landed = await reply.relay(answer)
         except BaseException:
@@ -288,4 +298,4 @@ class Pipeline:
         elif answer.reply is not None:
             answer.reply.close()
         reasons = [{"finish_reason": reason} for reason in answer.end.finish_reasons]
-        return landed if self._may_keep(ctx, {"choices": reasons}) else None
+        return landed if self._may_keep(ctx, answer, {"choices": reasons}) else None

@@ -5,8 +5,10 @@ before the first byte and within one deadline. Rules and numbers are explained i
 docs/life-of-a-request.md.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
@@ -117,9 +119,7 @@ def failure_of_status(status: int, headers: Mapping[str, str], body: bytes, now:
 def failure_of_fault(fault: UpstreamFault) -> Failure:
     """Read a call that brought no answer at all."""
     if isinstance(fault, TimeoutFault):
-        return Failure(
-            Outcome.upstream_timeout, 0, "upstream_timeout", f"Upstream: {fault}.", "elsewhere"
-        )
+        return timed_out(str(fault))
     if isinstance(fault, UnreachableFault):
         return Failure(
             Outcome.upstream_unreachable, 0, "upstream_unreachable", f"Upstream: {fault}.",
@@ -128,22 +128,35 @@ def failure_of_fault(fault: UpstreamFault) -> Failure:
     return unusable(f"Upstream: {fault}.")
 
 
+def timed_out(what: str) -> Failure:
+    """Describe a deadline that passed; the same upstream is not asked again: time is spent."""
+    return Failure(
+        Outcome.upstream_timeout, 0, "upstream_timeout", f"Upstream: {what}.", "elsewhere"
+    )
+
+
 def unusable(message: str) -> Failure:
     """Describe an answer that claims success and is none."""
     return Failure(Outcome.upstream_error, 0, "upstream_unusable_answer", message, "anywhere")
 
 
 def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the upstream's wish in seconds: retry-after-ms, seconds, or a date; None if none."""
-    text = headers.get("retry-after-ms")
-    if text is not None:
-        seconds = _number(text)
-        return None if seconds is None else seconds / 1000
-    text = headers.get("retry-after")
-    if text is None:
-        return None
+    """Return the upstream's wish in seconds: retry-after-ms, seconds, or a date; None if none.
+
+    What cannot be read counts as not sent; the rest lies between 0 and MOST_RETRY_AFTER_S.
+    """
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return _bounded(milliseconds / 1000)
+    text = headers.get("retry-after", "")
     seconds = _number(text)
-    return seconds if seconds is not None else _seconds_until(text, now)
+    if seconds is None:
+        seconds = _seconds_until(text, now)
+    return None if seconds is None else _bounded(seconds)
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 0.0), MOST_RETRY_AFTER_S)
 
 
 def _number(text: str) -> float | None:
@@ -151,13 +164,16 @@ def _number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return min(max(value, 0.0), MOST_RETRY_AFTER_S) if value == value else None  # noqa: PLR0124 NaN
+    return None if math.isnan(value) else value
 
 
 def _seconds_until(date: str, now: float) -> float | None:
     try:
-        return min(max(parsedate_to_datetime(date).timestamp() - now, 0.0), MOST_RETRY_AFTER_S)
-    except (TypeError, ValueError):
+        moment = parsedate_to_datetime(date)
+        if moment.tzinfo is None:  # "-0000": UTC, of unknown place; not this machine's own zone
+            moment = moment.replace(tzinfo=UTC)
+        return moment.timestamp() - now
+    except (TypeError, ValueError, OverflowError, IndexError):
         return None
 
 

@@ -32,7 +32,7 @@ from proxy.live import SnapshotHolder
 from proxy.pipeline import Pipeline
 from proxy.recorder import Recorder
 from proxy.upstream import UpstreamCaller
-from proxy.upstream_client import AiohttpClient
+from proxy.wire_client import WireClient
 from storage.memory_cache import ByteBoundedCache
 
 BACKLOG = 4096
@@ -52,7 +52,7 @@ class ProxyProcess:
         self.metrics = Metrics(home / "run" / "metrics", "proxy")
         self.holder = SnapshotHolder(home, load_key_ring(settings), clock)
         self.writer = SegmentWriter(home / "segments", f"proxy-{index}-{secrets.token_hex(6)}")
-        self.client = AiohttpClient()
+        self.client = WireClient()
         recorder = Recorder(EventSink(self.writer, clock), clock, self.metrics)
         cache_bytes = self.holder.live.snapshot.cache.max_bytes
         self.cache = AnswerCache(ByteBoundedCache(cache_bytes, clock), clock, self.metrics)

@@ -3,17 +3,21 @@
 No route answers outside authentication, except health.
 """
 
+import logging
 from typing import Final
 
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from config.metrics import render_metrics
 from proxy.auth import identify
-from proxy.errors import GatewayError
+from proxy.errors import GatewayError, error_response
 from proxy.health import ProxyHealth
 from proxy.models import list_document, model_document
 from proxy.pipeline import Pipeline
+
+logger = logging.getLogger(__name__)
 
 PIPELINE: Final = web.AppKey("pipeline", Pipeline)
 HEALTH: Final = web.AppKey("health", ProxyHealth)
@@ -83,14 +87,40 @@ def _json(document: object, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
 
 
+def speak_openai(handler: Handler) -> Handler:
+    """Turn every error of a handler into OpenAI's shape, our bugs included."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except GatewayError as error:
+            return error_response(error, {})
+        except web.HTTPException as error:
+            hint = "See docs/life-of-a-request.md for the routes."
+            return error_response(GatewayError(error.status, "http_error", error.reason, hint), {})
+        except Exception:
+            # The traceback names code, never the request: bodies and keys stay out of logs.
+            logger.exception("unexpected error on %s", request.match_info.route.resource)
+            hint = "It is logged; retry, and report the time of the call."
+            failure = GatewayError(500, "internal_error", "The gateway failed.", hint)
+            return error_response(failure, {})
+
+    return guarded
+
+
+ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("POST", "/v1/chat/completions", post_chat),
+    ("POST", "/v1/embeddings", post_embeddings),
+    ("GET", "/v1/models", get_models),
+    ("GET", "/v1/models/{id:.+}", get_model),
+    ("GET", "/health", get_health),
+    ("GET", "/health/ready", get_ready),
+    ("GET", "/health/metrics", get_metrics),
+    ("*", "/{path:.*}", not_found),
+)
+
+
 def add_routes(app: web.Application) -> None:
-    """Register every route."""
-    router = app.router
-    router.add_post("/v1/chat/completions", post_chat)
-    router.add_post("/v1/embeddings", post_embeddings)
-    router.add_get("/v1/models", get_models)
-    router.add_get("/v1/models/{id:.+}", get_model)
-    router.add_get("/health", get_health)
-    router.add_get("/health/ready", get_ready)
-    router.add_get("/health/metrics", get_metrics)
-    router.add_route("*", "/{path:.*}", not_found)
+    """Register every route, each guarded: what is not listed here does not answer."""
+    for method, path, handler in ROUTES:
+        app.router.add_route(method, path, speak_openai(handler))

@@ -29,6 +29,7 @@ from proxy.upstream_client import UpstreamFault
 
 DRAIN_S = 1.0
 WRITE_BYTES = 65_536
+IDLE_SLACK = 0.1  # renewing the deadline for every chunk would cost as much as relaying it
 
 
 class StreamReply:
@@ -91,18 +92,28 @@ class StreamReply:
         total_at = loop.time() + self._ctx.deadline - self._clock.monotonic()
         if answer.chunks is None:
             raise RuntimeError("not a stream")
-        async with asyncio.timeout_at(min(loop.time() + timeouts.idle_s, total_at)) as deadline:
+        idle_at = min(loop.time() + timeouts.idle_s, total_at)
+        async with asyncio.timeout_at(idle_at) as deadline:
             async for chunk in answer.chunks:
                 out = tap.feed(chunk)
                 if out:
-                    deadline.reschedule(total_at)  # a slow reader is not a stalled upstream
+                    if self._is_reader_slow():  # which is no stall of the upstream
+                        idle_at = total_at
+                        deadline.reschedule(total_at)
                     await self._write(out)
                 if tap.is_done or tap.error is not None:
                     return
-                deadline.reschedule(min(loop.time() + timeouts.idle_s, total_at))
+                renewed = min(loop.time() + timeouts.idle_s, total_at)
+                if abs(renewed - idle_at) > timeouts.idle_s * IDLE_SLACK:
+                    idle_at = renewed
+                    deadline.reschedule(renewed)
         out = tap.finish()
         if out:
             await self._write(out)
+
+    def _is_reader_slow(self) -> bool:
+        transport = self._request.transport
+        return transport is not None and transport.get_write_buffer_size() > 0
 
     async def _end(self, tap: ChatStreamTap, end: AttemptEnd) -> None:
         """Settle the outcome, write END, then let the caller see the end."""

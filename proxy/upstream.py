@@ -30,6 +30,7 @@ from proxy.retry import (
     failure_of_fault,
     failure_of_status,
     next_step,
+    timed_out,
     unusable,
 )
 from proxy.streaming.framing import OversizedEventError
@@ -165,35 +166,40 @@ class UpstreamCaller:
         self, ctx: RequestContext, caller: Mapping[str, str], target: Target
     ) -> UpstreamAnswer:
         """Make one call; raises AttemptFailedError."""
-        door = ctx.live.doors[target.upstream]
-        remaining_s = max(LEAST_DEADLINE_S, ctx.deadline - self._clock.monotonic())
         end = self._recorder.open(ctx, target)
+        # A whole answer has no first token to wait for: its deadline is the request's own.
+        deadline_s = max(LEAST_DEADLINE_S, ctx.deadline - self._clock.monotonic())
+        if ctx.is_streaming:
+            deadline_s = min(deadline_s, ctx.live.snapshot.timeouts.first_token_s)
         try:
-            reply = await self._client.send(self._build_call(ctx, caller, target, remaining_s))
+            async with asyncio.timeout(deadline_s):
+                return await self._call_once(ctx, caller, target, end)
         except UpstreamFault as fault:
             raise self._failed(end, failure_of_fault(fault)) from fault
+        except TimeoutError as error:
+            failure = timed_out(f"no whole answer within {deadline_s:.1f} s")
+            raise self._failed(end, failure) from error
+        except OversizedEventError as error:
+            raise self._failed(end, unusable(f"Upstream: {error}.")) from error
+
+    async def _call_once(
+        self, ctx: RequestContext, caller: Mapping[str, str], target: Target, end: AttemptEnd
+    ) -> UpstreamAnswer:
+        door = ctx.live.doors[target.upstream]
+        call_id = f"{ctx.request_id}.{ctx.attempts}"
+        call = UpstreamCall(
+            url=door.urls[ctx.endpoint],
+            headers=headers_up(caller, door.headers, call_id, is_mock=door.is_mock),
+            body=body_for(ctx, target, door),
+            connect_s=ctx.live.snapshot.timeouts.connect_s,
+            allows_private=door.allows_private,
+        )
+        reply = await self._client.send(call)
         try:
             return await self._read_answer(ctx, target, door, end, reply)
         except BaseException:
             reply.close()
             raise
-
-    def _build_call(
-        self, ctx: RequestContext, caller: Mapping[str, str], target: Target, remaining_s: float
-    ) -> UpstreamCall:
-        door = ctx.live.doors[target.upstream]
-        timeouts = ctx.live.snapshot.timeouts
-        call_id = f"{ctx.request_id}.{ctx.attempts}"
-        # A whole answer has no first token to wait for: its deadline is the request's own.
-        first_byte_s = timeouts.first_token_s if ctx.is_streaming else timeouts.total_s
-        return UpstreamCall(
-            url=door.urls[ctx.endpoint],
-            headers=headers_up(caller, door.headers, call_id, is_mock=door.is_mock),
-            body=body_for(ctx, target, door),
-            connect_s=min(timeouts.connect_s, remaining_s),
-            first_byte_s=min(first_byte_s, remaining_s),
-            allows_private=door.allows_private,
-        )
 
     async def _read_answer(
         self,
@@ -206,27 +212,13 @@ class UpstreamCaller:
         end.upstream_status = reply.status
         end.upstream_request_id = reply.headers.get("x-request-id", "")[:128]
         end.first_byte_us = self._recorder.since_us(ctx)
-        remaining_s = max(LEAST_DEADLINE_S, ctx.deadline - self._clock.monotonic())
-        timeouts = ctx.live.snapshot.timeouts
-        try:
-            if not 200 <= reply.status < 300:
-                body = await _read_whole(reply, LARGEST_ERROR_BYTES, timeouts.idle_s)
-                failure = failure_of_status(reply.status, reply.headers, body, self._clock.now())
-                raise self._failed(end, failure)
-            if reply.headers.get("Content-Type", "").startswith("text/event-stream"):
-                deadline_s = min(timeouts.first_token_s, remaining_s)
-                return await self._open_stream(ctx, target, door, end, reply, deadline_s)
-            body = await _read_whole(reply, LARGEST_ANSWER_BYTES, remaining_s)
-        except TimeoutError as error:
-            fault = Failure(
-                Outcome.upstream_timeout, 0, "upstream_timeout", "Upstream: the answer stalled.",
-                "elsewhere",
-            )  # fmt: skip
-            raise self._failed(end, fault) from error
-        except UpstreamFault as fault:
-            raise self._failed(end, failure_of_fault(fault)) from fault
-        except OversizedEventError as error:
-            raise self._failed(end, unusable(f"Upstream: {error}.")) from error
+        if not 200 <= reply.status < 300:
+            body = await reply.read(LARGEST_ERROR_BYTES)
+            failure = failure_of_status(reply.status, reply.headers, body, self._clock.now())
+            raise self._failed(end, failure)
+        if reply.headers.get("Content-Type", "").startswith("text/event-stream"):
+            return await self._open_stream(ctx, target, door, end, reply)
+        body = await reply.read(LARGEST_ANSWER_BYTES)
         return self._read_document(ctx.endpoint, target, end, reply, body)
 
     def _read_document(
@@ -269,18 +261,16 @@ class UpstreamCaller:
         door: UpstreamDoor,
         end: AttemptEnd,
         reply: UpstreamReply,
-        deadline_s: float,
     ) -> UpstreamAnswer:
         """Wait for the first real event: until then a failure can still be hidden."""
         keeps = ctx.live.snapshot.cache.max_entry_bytes if ctx.keeps_answer else 0
         tap = ChatStreamTap(strips_usage=injects_usage(ctx, door), keeps_bytes_limit=keeps)
         chunks = reply.chunks()
         first = b""
-        async with asyncio.timeout(deadline_s):
-            async for chunk in chunks:
-                first += tap.feed(chunk)
-                if tap.has_events or tap.is_done or tap.error:
-                    break
+        async for chunk in chunks:
+            first += tap.feed(chunk)
+            if tap.has_events or tap.is_done or tap.error:
+                break
         if tap.error is not None or not tap.has_events:
             what = "opened with an error" if tap.error else "was empty"
             raise self._failed(end, unusable(f"The upstream's stream {what}."))
@@ -307,11 +297,6 @@ class UpstreamCaller:
         if failure.retry_after_s is not None:
             end.retry_after_ms = int(failure.retry_after_s * 1000)
         return AttemptFailedError(failure)
-
-
-async def _read_whole(reply: UpstreamReply, limit_bytes: int, deadline_s: float) -> bytes:
-    async with asyncio.timeout(deadline_s):
-        return await reply.read(limit_bytes)
 
 
 def _text(value: object) -> str:

@@ -4,7 +4,6 @@ Called by upstream.py. Everything that can go wrong leaves as one of three fault
 client can take this one's place without touching the retry rules.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +12,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.connector import open_session
+from proxy.connector import ForbiddenAddressError, open_session
 
 
 class UpstreamFault(Exception):  # noqa: N818 a fault of theirs, not an error of ours
@@ -38,13 +37,12 @@ class BrokenFault(UpstreamFault):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamCall:
-    """One POST; deadlines in seconds from now."""
+    """One POST. Its caller bounds the whole of it in time; `connect_s` bounds the first phase."""
 
     url: URL
     headers: CIMultiDict[str]
     body: bytes
     connect_s: float
-    first_byte_s: float
     allows_private: bool
 
 
@@ -73,7 +71,7 @@ class UpstreamClient(Protocol):
     """Sends calls."""
 
     async def send(self, call: UpstreamCall) -> UpstreamReply:
-        """Send and wait for the head of the answer; raises UpstreamFault."""
+        """Send and wait for the head of the answer, without end; raises UpstreamFault."""
 
     async def close(self) -> None:
         """Close every connection."""
@@ -88,6 +86,10 @@ class AiohttpReply:
         self.headers = response.headers
 
     async def read(self, limit_bytes: int) -> bytes:
+        length = self._response.content_length
+        is_packed = "Content-Encoding" in self.headers  # then the length says nothing of the size
+        if length is not None and length <= limit_bytes and not is_packed:
+            return await self._read_at_once()
         parts: list[bytes] = []
         size = 0
         async for part in self.chunks():
@@ -97,12 +99,18 @@ class AiohttpReply:
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    async def _read_at_once(self) -> bytes:
+        try:
+            return await self._response.content.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise _cut(error) from error
+
     async def chunks(self) -> AsyncIterator[bytes]:
         try:
             async for part in self._response.content.iter_any():
                 yield part
         except (aiohttp.ClientError, OSError) as error:
-            raise BrokenFault(f"answer cut: {type(error).__name__}", may_have_run=True) from error
+            raise _cut(error) from error
 
     def close(self) -> None:
         if self._response.content.at_eof():
@@ -117,23 +125,20 @@ class AiohttpClient:
     def __init__(self) -> None:
         self._public = open_session(allows_private=False)
         self._private = open_session(allows_private=True)
+        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def send(self, call: UpstreamCall) -> AiohttpReply:
         session = self._private if call.allows_private else self._public
         try:
-            async with asyncio.timeout(call.first_byte_s):
-                response = await session.post(
-                    call.url,
-                    data=call.body,
-                    headers=call.headers,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=call.connect_s),
-                )
+            response = await session.post(
+                call.url,
+                data=call.body,
+                headers=call.headers,
+                allow_redirects=False,
+                timeout=self._timeout(call.connect_s),
+            )
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
             raise UnreachableFault(_brief(error), may_have_run=False) from error
-        except TimeoutError as error:
-            message = f"no answer within {call.first_byte_s:.1f} s"
-            raise TimeoutFault(message, may_have_run=True) from error
         except aiohttp.ServerDisconnectedError as error:
             raise UnreachableFault("connection closed", may_have_run=True) from error
         except (aiohttp.ClientOSError, OSError) as error:
@@ -142,11 +147,26 @@ class AiohttpClient:
             raise BrokenFault(_brief(error), may_have_run=True) from error
         return AiohttpReply(response)
 
+    def _timeout(self, connect_s: float) -> aiohttp.ClientTimeout:
+        """The same object for the same seconds: making one costs as much as a hash."""
+        timeout = self._timeouts.get(connect_s)
+        if timeout is None:
+            # `connect` takes in the look-up of the name, which `sock_connect` leaves out.
+            timeout = aiohttp.ClientTimeout(total=None, connect=connect_s)
+            self._timeouts = {connect_s: timeout}
+        return timeout
+
     async def close(self) -> None:
         await self._public.close()
         await self._private.close()
 
 
+def _cut(error: Exception) -> BrokenFault:
+    return BrokenFault(f"answer cut: {type(error).__name__}", may_have_run=True)
+
+
 def _brief(error: BaseException) -> str:
     """Name the error without addresses or bodies: this text reaches callers."""
+    if isinstance(error.__cause__, ForbiddenAddressError):
+        return "its address is not a public one (see allow_private)"
     return type(error).__name__.removesuffix("Error")

@@ -18,6 +18,7 @@ HOP_BY_HOP = frozenset({
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "http2-settings",
 })  # fmt: skip
 NEVER_SENT_UP = HOP_BY_HOP | {
     "host",
@@ -43,8 +44,28 @@ NEVER_SENT_UP = HOP_BY_HOP | {
     "x-request-id",
     "x-client-request-id",
     "x-real-ip",
+    "client-ip",
+    "true-client-ip",
+    "x-client-ip",
+    # Some servers take method, path or host from these: an upstream is asked for one thing only.
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-original-host",
+    "x-rewrite-url",
+    "x-host",
+    # What would make an answer partial or empty.
+    "range",
+    "if-match",
+    "if-none-match",
+    "if-modified-since",
+    "if-unmodified-since",
+    "if-range",
 }
 NEVER_SENT_UP_PREFIXES = ("x-apex-", "x-stainless-", "x-forwarded-", "sec-", "cf-")
+LONGEST_VALUE_CHARACTERS = 256
+USUAL_CONNECTION = frozenset({"", "keep-alive", "close"})
 SENT_DOWN = frozenset({"x-request-id", "request-id", "retry-after", "retry-after-ms"})
 SENT_DOWN_PREFIXES = ("openai-", "x-ratelimit-", "anthropic-", "x-should-retry", "x-ms-")
 
@@ -55,14 +76,23 @@ def headers_up(
     """Build the upstream's request headers from the caller's and the upstream's own."""
     headers = CIMultiDict(fixed)
     headers["x-client-request-id"] = call_id
+    own = _own_to_the_hop(caller.get("Connection", ""))
     for name, value in caller.items():
         low = name.lower()
-        if low in NEVER_SENT_UP or low.startswith(NEVER_SENT_UP_PREFIXES):
+        if low in NEVER_SENT_UP or low.startswith(NEVER_SENT_UP_PREFIXES) or low in own:
             continue
         if low.startswith("x-mock-") and not is_mock:
             continue
-        headers[name] = value
+        headers.add(name, value)  # a header sent twice, as betas are, stays twice
     return headers
+
+
+def _own_to_the_hop(connection: str) -> frozenset[str]:
+    """Return the header names the caller marks as meant for this hop only."""
+    low = connection.lower()
+    if low in USUAL_CONNECTION:
+        return frozenset()
+    return frozenset(part.strip() for part in low.split(","))
 
 
 def headers_down(upstream: Mapping[str, str]) -> dict[str, str]:
@@ -73,3 +103,14 @@ def headers_down(upstream: Mapping[str, str]) -> dict[str, str]:
         if low in SENT_DOWN or low.startswith(SENT_DOWN_PREFIXES):
             kept[low] = value
     return kept
+
+
+def header_text(text: str) -> str:
+    """Return text out of a body as it may stand in a header: printable ASCII, bounded.
+
+    A model's name comes from the upstream, which could end the header with it and begin another.
+    """
+    kept = text[:LONGEST_VALUE_CHARACTERS]
+    if kept.isascii() and kept.isprintable():
+        return kept
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in kept)

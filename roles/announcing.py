@@ -4,6 +4,7 @@ As text, or as one structured log line each with APEX_LOG_FORMAT=json. Secrets a
 terminal in development and written once when generated; they never enter a JSON log.
 """
 
+import contextlib
 import json
 import logging
 import shlex
@@ -55,7 +56,7 @@ class Announcer:
         if self._is_json:
             _log.info(line)
         else:
-            print(line, flush=True)
+            _say(line)
 
     def announce_ready(self, news: SnapshotNews, urls: Mapping[str, str], admin_token: str) -> None:
         """The whole banner: base_url, key, a line to paste, upstream, admin URL, usage command."""
@@ -71,10 +72,11 @@ class Announcer:
         ]
         if has_divided_caches(self._settings):
             rows.append(("caches", describe_divided_caches(self._settings)))
-        print(f"\nNetra Apex is ready ({self._elapsed_s():.1f} s). Ctrl-C stops it.\n")
-        for name, text in rows:
-            print(f"  {name:<9} {text}")
-        print(f"\n{self._curl_line(news, urls['proxy'])}\n", flush=True)
+        _say(
+            f"\nNetra Apex is ready ({self._elapsed_s():.1f} s). Ctrl-C stops it.\n",
+            *(f"  {name:<9} {text}" for name, text in rows),
+            f"\n{self._curl_line(news, urls['proxy'])}\n",
+        )
 
     def announce_new_keys(self, news: SnapshotNews) -> None:
         """Show generated keys the only time there is; a JSON log names a file that has them."""
@@ -82,12 +84,13 @@ class Announcer:
         if not keys:
             return
         if self._is_json:
-            self._keep_new_keys(keys)
+            keep_new_keys(self._settings, keys)
             return
-        print("\n  API keys made now, shown this once:")
-        for key in keys:
-            print(f"  {key['tenant']}/{key['name']}   {key['secret']}")
-        print(flush=True)
+        _say(
+            "\n  API keys made now, shown this once:",
+            *(f"  {key['tenant']}/{key['name']}   {key['secret']}" for key in keys),
+            "",
+        )
 
     def announce_stop(self, drain_s: float) -> None:
         """Say that the stop is under way, and how long it may take."""
@@ -95,7 +98,7 @@ class Announcer:
         if self._is_json:
             _log.info(text)
         else:
-            print(text, flush=True)
+            _say(text)
 
     def _elapsed_s(self) -> float:
         return self._clock.monotonic() - self._started_at
@@ -148,14 +151,24 @@ class Announcer:
         prefix = f"APEX_HOME={shlex.quote(home)} " if home else ""
         return f"{prefix}python main.py {verb}"
 
-    def _keep_new_keys(self, keys: Sequence[Mapping[str, str]]) -> None:
-        path = self._settings.home / GENERATED_KEYS_FILE
-        lines = b"".join(orjson.dumps(dict(key), option=orjson.OPT_APPEND_NEWLINE) for key in keys)
-        path.touch(mode=0o600)
-        with path.open("ab") as file:
-            file.write(lines)
-        names = ", ".join(f"{key['tenant']}/{key['name']}" for key in keys)
-        _log.info("made API keys for %s: take them from %s and delete it", names, path)
+
+def _say(*lines: str) -> None:
+    """Print; a terminal that was closed, or a pipe nobody reads, must not stop the gateway."""
+    with contextlib.suppress(OSError):
+        print("\n".join(lines), flush=True)
+
+
+def keep_new_keys(settings: Settings, keys: Sequence[Mapping[str, str]]) -> None:
+    """Add generated keys to a private file, and name it in the log, which must not have them."""
+    if not keys:
+        return
+    path = settings.home / GENERATED_KEYS_FILE
+    path.touch(mode=0o600)
+    with path.open("ab") as file:
+        for key in keys:
+            file.write(orjson.dumps(dict(key), option=orjson.OPT_APPEND_NEWLINE))
+    names = ", ".join(f"{key['tenant']}/{key['name']}" for key in keys)
+    _log.info("made API keys for %s: take them from %s and delete it", names, path)
 
 
 def describe_upstream(news: SnapshotNews) -> str:

@@ -95,10 +95,9 @@ class ControlProcess:
 
     async def run(self, opened: socket.socket, stop: asyncio.Event) -> None:
         """Answer the admin API and ship usage until `stop`; returns after the last shipment."""
-        shipping = self._tasks.start(self._usage.run(stop), "ship usage")
         async with serve_admin(self._build_context(), opened):
             self._tasks.start(self._report_ready(), "report ready")
-            await shipping
+            await self._usage.run(stop)
 
     async def close(self) -> None:
         """Give everything back."""

@@ -1,5 +1,7 @@
 """Refuses engine URLs that this version, or a role on its own, cannot serve."""
 
+from typing import NoReturn
+
 from config.errors import ConfigError
 from config.settings import Settings
 
@@ -27,12 +29,16 @@ def check_can_split(settings: Settings, role: str) -> None:
             f"{role} alone cannot run on an embedded columnar store, which has one owner process",
             "set APEX_COLUMNAR_URL=clickhouse://user@host:8123/name, or run: python main.py all",
         )
-    if role == "admin":
-        raise ConfigError(
-            "admin alone cannot run on an embedded SQL store, which has one writer process",
-            "APEX_SQL_URL needs a server engine for that, and PostgreSQL arrives with the control"
-            " plane; until then run: python main.py all",
-        )
+
+
+def refuse_lone_admin(settings: Settings) -> NoReturn:
+    """ConfigError: the SQL store has one writer process, and no server engine serves it yet."""
+    check_can_split(settings, "admin")
+    raise ConfigError(
+        "admin alone cannot run on an embedded SQL store, which has one writer process",
+        "APEX_SQL_URL needs a server engine for that, and PostgreSQL arrives with the control"
+        " plane; until then run: python main.py all",
+    )
 
 
 def has_divided_caches(settings: Settings) -> bool:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config.home import remove_discovery, write_discovery
+from config.home import read_discovery, remove_discovery, write_discovery
 from config.ports import claim_port
 from config.settings import Settings
 from roles import listening, places
@@ -80,7 +80,9 @@ def announced(settings: Settings, name: str, opened: socket.socket) -> Iterator[
     try:
         yield
     finally:
-        remove_discovery(directory, name)
+        # Of several lone proxies of one home the last to start is the one announced.
+        if read_discovery(directory).get(name, {}).get("pid") == os.getpid():
+            remove_discovery(directory, name)
 
 
 def _describe(opened: socket.socket) -> dict[str, str | int]:

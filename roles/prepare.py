@@ -14,6 +14,7 @@ from config.log import configure_logging
 from config.secrets import load_key_ring
 from config.settings import Settings
 from roles import places
+from roles.announcing import keep_new_keys
 from roles.engines import check_engines
 from roles.listening import MOCK_HOST, MOCK_PORT
 from roles.snapshot_keeper import KeptSnapshot, SnapshotKeeper, needs_mock
@@ -86,9 +87,22 @@ async def _prepare(settings: Settings) -> None:
         kept = await build_once(settings)
     finally:
         lock.release()
-    for tenant, name, secret in kept.new_keys:
-        print(f"API key of {tenant}/{name}, shown this once: {secret}")
+    show_keys(settings, kept)
     print(f"snapshot {kept.snapshot.number} is up to date")
+
+
+def show_keys(settings: Settings, kept: KeptSnapshot) -> None:
+    """Keys are shown where a person looks; a JSON log names the file that has them."""
+    keys = [
+        {"tenant": tenant, "name": name, "secret": secret} for tenant, name, secret in kept.new_keys
+    ]
+    if settings.log_format == "json":
+        tenants = kept.snapshot.tenants
+        # The demo key has a file of its own.
+        keep_new_keys(settings, [key for key in keys if not tenants[key["tenant"]].is_demo])
+        return
+    for key in keys:
+        print(f"API key of {key['tenant']}/{key['name']}: {key['secret']}")
 
 
 async def _migrate(settings: Settings) -> None:

@@ -17,32 +17,44 @@ from config.settings import Settings
 from proxy.role import run_proxy
 from roles import lifeline, places
 from roles.engines import check_engines
+from roles.gate import wait_at_gate
 from roles.listening import adopt_socket, open_lone_proxy_socket
+from roles.lone_proxies import run_many
 from roles.loop import run_on_fast_loop, stop_event_on
+from roles.open_ports import announced
 
 PREPARE_TIMEOUT_S = 120
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """The verb `proxy`; 0 after a drain."""
-    is_child = arguments.fd is not None
-    lifeline.follow_parent(arguments.lifeline_fd)
-    configure_logging(settings.log_format, f"proxy-{arguments.index}" if is_child else "proxy")
-    if is_child:
-        lifeline.ignore_terminal_signals()
-        opened = adopt_socket(arguments.fd)
-    else:
-        check_engines(settings)
-        _check_one_worker(settings)
-        places.make_directories(settings)
-        prepare_if_needed(settings)
-        opened = open_lone_proxy_socket(settings)
-    run_on_fast_loop(_serve(settings, arguments.index, opened, is_child))
+    if arguments.fd is not None:
+        return _run_child(settings, arguments)
+    configure_logging(settings.log_format, "proxy")
+    check_engines(settings)
+    places.make_directories(settings)
+    prepare_if_needed(settings)
+    if settings.workers > 1:
+        return run_many(settings)
+    opened = open_lone_proxy_socket(settings)
+    with announced(settings, "proxy", opened):
+        run_on_fast_loop(_serve(settings, 0, opened, (signal.SIGTERM, signal.SIGINT)))
     return 0
 
 
-async def _serve(settings: Settings, index: int, opened: socket.socket, is_child: bool) -> None:
-    signals = (signal.SIGTERM,) if is_child else (signal.SIGTERM, signal.SIGINT)
+def _run_child(settings: Settings, arguments: argparse.Namespace) -> int:
+    lifeline.follow_parent(arguments.lifeline_fd)
+    lifeline.ignore_terminal_signals()
+    configure_logging(settings.log_format, f"proxy-{arguments.index}")
+    opened = adopt_socket(arguments.fd)
+    wait_at_gate(arguments.gate_fd)
+    run_on_fast_loop(_serve(settings, arguments.index, opened, (signal.SIGTERM,)))
+    return 0
+
+
+async def _serve(
+    settings: Settings, index: int, opened: socket.socket, signals: tuple[signal.Signals, ...]
+) -> None:
     await run_proxy(settings, index, opened, stop_event_on(*signals))
 
 
@@ -77,11 +89,3 @@ def is_snapshot_fresh(settings: Settings) -> bool:
     if config is None:
         return True
     return config.exists() and path.stat().st_mtime >= config.stat().st_mtime
-
-
-def _check_one_worker(settings: Settings) -> None:
-    if settings.workers > 1:
-        raise ConfigError(
-            f"proxy alone is one process, and APEX_WORKERS is {settings.workers}",
-            "unset APEX_WORKERS and start one proxy per core, or run: python main.py all",
-        )

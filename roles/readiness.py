@@ -56,7 +56,7 @@ class Readiness:
     def _check_proxies(self) -> DependencyState:
         connected = len(self._bus.proxies)
         expected = self._settings.workers
-        facts = {"connected": connected, "expected": expected}
+        facts: dict[str, str | int | float] = {"connected": connected, "expected": expected}
         return DependencyState(is_ok=connected >= expected, facts=facts)
 
     def _check_shipper(self) -> DependencyState:

@@ -10,13 +10,15 @@ import os
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.clock import Clock
-from config.operator import OperatorConfig, load_operator_config
+from config.operator import OperatorConfig, UpstreamConfig, load_operator_config
 from config.provider_kinds import MOCK_KIND
 from config.secrets import KeyRing
 from config.settings import Settings
 from policies.snapshot import Snapshot, dump_snapshot, read_snapshot_file, write_snapshot_file
 from policies.snapshot_builder import SnapshotSources, build_snapshot
 from roles import places
+
+MOCK_KEY = "sk-mock"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,12 +51,15 @@ class SnapshotKeeper:
         """apex.yaml as it is now, mock upstreams pointed at the running mock. ConfigError."""
         operator = load_operator_config(self._settings.config_path, self._settings.environ)
         upstreams = {
-            name: upstream.model_copy(update={"base_url": f"{self._mock_url}/v1"})
-            if upstream.kind == MOCK_KIND
-            else upstream
+            name: self._point_at_mock(upstream) if upstream.kind == MOCK_KIND else upstream
             for name, upstream in operator.upstreams.items()
         }
         return operator.model_copy(update={"upstreams": upstreams})
+
+    def _point_at_mock(self, upstream: UpstreamConfig) -> UpstreamConfig:
+        # As with a real provider a call without a key is refused; any key will do.
+        key = upstream.api_key or MOCK_KEY
+        return upstream.model_copy(update={"base_url": f"{self._mock_url}/v1", "api_key": key})
 
     async def refresh(self, operator: OperatorConfig) -> KeptSnapshot:
         """Build the snapshot and write it if it says anything new. ConfigError changes nothing."""

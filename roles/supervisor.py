@@ -23,6 +23,7 @@ from roles.announcing import Announcer, SnapshotNews
 from roles.child import Child, ChildSpec, Launch, Report
 from roles.children import Children
 from roles.engines import check_engines
+from roles.gate import Gate
 from roles.listening import is_answering
 from roles.open_ports import OpenPorts
 
@@ -47,6 +48,7 @@ class Supervisor:
         self._ports = ports
         self._announcer = Announcer(settings, launch.clock)
         self._children = Children(launch, places.processes_path(settings), self._on_report)
+        self._gate = Gate()
         self._changed = asyncio.Event()
         self._signals = 0
         self._ends_with_terminal = _has_terminal() and (
@@ -68,6 +70,7 @@ class Supervisor:
             self._announcer.announce_stop(self._drain_s)
         finally:
             await self._stop()
+            self._gate.close()
 
     # -- start ------------------------------------------------------------------------------------
 
@@ -83,9 +86,10 @@ class Supervisor:
                 (ports.admin.fileno(),),
             )
         )
-        await self._until(self._has_usable_snapshot)
-        self._announcer.announce_step(self._describe_snapshot())
         self._start_proxies()
+        await self._until(self._has_usable_snapshot)
+        self._gate.open()
+        self._announcer.announce_step(self._describe_snapshot())
         await self._until_proxies_answer()
         self._announcer.announce_step(f"{self._describe_workers()} up on {ports.proxy_url}")
         await self._until(lambda: self._is_control_ready and self._news is not None)
@@ -93,9 +97,11 @@ class Supervisor:
         self._announce_ready()
 
     def _start_proxies(self) -> None:
+        gate_fd = self._gate.read_fd
         for index, opened in enumerate(self._ports.proxies):
-            words = ("proxy", f"--index={index}", f"--fd={opened.fileno()}")
-            self._children.start(ChildSpec(f"proxy-{index}", words, (opened.fileno(),)))
+            fd = opened.fileno()
+            words = ("proxy", f"--index={index}", f"--fd={fd}", f"--gate-fd={gate_fd}")
+            self._children.start(ChildSpec(f"proxy-{index}", words, (fd, gate_fd)))
 
     def _start_mock(self) -> None:
         if self._children.find("mock") is None:
@@ -213,12 +219,12 @@ class Supervisor:
         ports = self._ports
         ports.announce("proxy")
         ports.announce("admin")
+        self._announcer.announce_new_keys(self._news)
         self._announcer.announce_ready(
             self._news,
             {"proxy": ports.proxy_url, "admin": ports.admin_url},
             load_admin_token(self._settings),
         )
-        self._announcer.announce_new_keys(self._news)
         self._is_announced = True
 
     def _describe_snapshot(self) -> str:

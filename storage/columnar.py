@@ -98,6 +98,10 @@ def open_columnar(url: str) -> Columnar:
 
 
 def _open_chdb(url: str, directory: Path) -> Columnar:
+    if not directory.name:
+        raise ConfigError(
+            f"APEX_COLUMNAR_URL {url} names no directory", "write it as chdb:///absolute/directory"
+        )
     _refuse_if_owned(directory)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)

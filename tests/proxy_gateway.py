@@ -6,7 +6,7 @@ back from the segments; nothing of the product is replaced.
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,10 +31,10 @@ from policies.snapshot import (
 )
 from policies.versions import load_policy
 from proxy.role import run_proxy
+from tests.gateway import wait_until
 
 API_KEY = "a-test-key-of-more-than-thirty-two-characters"
 OTHER_KEY = "another-test-key-of-more-than-32-characters"
-READY_S = 10.0
 
 
 def local_upstream(name: str, base_url: str, **changes: Any) -> Upstream:
@@ -60,7 +60,7 @@ class ProxyGateway:
         directory: Path,
         upstreams: dict[str, Upstream],
         *,
-        models: dict[str, tuple[Target, ...]] | None = None,
+        models: Mapping[str, tuple[Target, ...]] | None = None,
         policy: Policy | str = "passthrough",
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
@@ -71,7 +71,7 @@ class ProxyGateway:
         self._parts = (timeouts or Timeouts(), limits or Limits(), cache or CacheConfig())
         self._upstreams = upstreams
         first = next(iter(upstreams))
-        self._models = models or {"gpt-4o-mini": (Target(first, "gpt-4o-mini"),)}
+        self._models = dict(models or {}) or {"gpt-4o-mini": (Target(first, "gpt-4o-mini"),)}
         self._policy = policy if isinstance(policy, Policy) else load_policy(policy)
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -177,19 +177,3 @@ async def _answers(port: int, task: asyncio.Task[None] | None) -> bool:
         return False
     writer.close()
     return True
-
-
-async def wait_until(
-    condition: Callable[[], bool | Awaitable[bool]], timeout_s: float = READY_S
-) -> None:
-    """Wait for a condition, looking often; fails the test when it does not come true."""
-    async with asyncio.timeout(timeout_s):
-        while True:
-            value = condition()
-            if isinstance(value, bool):
-                is_true = value
-            else:
-                is_true = await value
-            if is_true:
-                return
-            await asyncio.sleep(0.01)

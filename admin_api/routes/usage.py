@@ -1,9 +1,12 @@
 """GET /admin/v1/usage: requests, tokens and cost by one dimension, up to this very moment."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from aiohttp import web
 
 from admin_api.answers import json_response
-from admin_api.context import CONTEXT
+from admin_api.context import CONTEXT, UsageStore
 from admin_api.errors import AdminError
 from config.errors import suggest
 from ledger.usage import UsageQueryError, usage_rows
@@ -14,14 +17,18 @@ PARAMETERS = ("group_by", "from", "to", "tenant")
 
 async def show_usage(request: web.Request) -> web.Response:
     """{"rows": [...], "totals": {...}}; what was answered before the call is in it."""
-    query = request.query
+    return json_response(await answer_usage(request.app[CONTEXT].usage, request.query))
+
+
+async def answer_usage(usage: UsageStore, query: Mapping[str, str]) -> dict[str, Any]:
+    """The answer to a query of group_by, from, to, tenant; AdminError."""
     for name in query:
         _check_choice("parameter", name, PARAMETERS)
     group_by = query.get("group_by", GROUPS[0])
     _check_choice("group_by", group_by, GROUPS)
-    fresh = await request.app[CONTEXT].usage.open_fresh()
+    fresh = await usage.open_fresh()
     try:
-        rows = await usage_rows(
+        return await usage_rows(
             fresh.columnar,
             group_by,
             _read_moment(query.get("from")),
@@ -31,7 +38,6 @@ async def show_usage(request: web.Request) -> web.Response:
         )
     except UsageQueryError as error:
         raise AdminError(400, "invalid_period", str(error), error.hint) from error
-    return json_response(rows)
 
 
 def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:

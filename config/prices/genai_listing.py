@@ -74,8 +74,8 @@ class GenaiPrices:
                 yield listing
 
     def _listing(self, model: Any) -> Listing | None:
-        moments = [datetime.combine(self._day, moment) for moment in _HALF_HOURS]
-        by_moment = [_listed_bands(model, moment) for moment in moments]
+        times = _HALF_HOURS if isinstance(model.prices, list) else _HALF_HOURS[:1]
+        by_moment = [_listed_bands(model, datetime.combine(self._day, t)) for t in times]
         bands = complete_bands(_highest(by_moment))
         if not bands:
             return None

@@ -4,14 +4,17 @@ Called by the control process at start and by `python main.py migrate`; safe to 
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from storage.columnar import Columnar
 from storage.sql import open_sql
+
+if TYPE_CHECKING:  # clickhouse_connect takes 0.3 s to import, and SQL alone needs none of it
+    from storage.columnar import Columnar
 
 _HERE = Path(__file__).parent
 _APPLIED_TABLE = """
@@ -30,7 +33,7 @@ async def migrate_sql(url: str) -> None:
         await engine.dispose()
 
 
-async def migrate_columnar(columnar: Columnar) -> list[str]:
+async def migrate_columnar(columnar: "Columnar") -> list[str]:
     """Apply the columnar files that are missing, in order of their names; returns their names.
 
     A file may be run again after a crash in the middle: its statements say IF NOT EXISTS.

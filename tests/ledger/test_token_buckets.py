@@ -1,6 +1,5 @@
 """Usage blocks of every shape become disjoint buckets that keep the totals."""
 
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ counts = st.integers(0, 200_000)
 @st.composite
 def well_formed_usages(draw: st.DrawFn) -> tuple[dict[str, Any], TokenBuckets]:
     """A usage block as a provider would make it from known buckets, in either dialect."""
-    truth = TokenBuckets(**{name: draw(counts) for name in asdict(TokenBuckets())})
+    truth = TokenBuckets(**{name: draw(counts) for name in TokenBuckets._fields})
     writes = truth.cache_write_5m_tokens + truth.cache_write_1h_tokens
     is_chat = draw(st.booleans())
     inputs = {
@@ -82,7 +81,7 @@ def test_buckets_always_sum_to_the_providers_totals(usage: dict[str, Any]) -> No
     buckets, _ = buckets_from_openai_usage(usage)
 
     completion = usage.get("completion_tokens", 0)
-    assert all(count >= 0 for count in asdict(buckets).values())
+    assert all(count >= 0 for count in buckets._asdict().values())
     assert buckets.total_input == usage["prompt_tokens"]
     assert buckets.total_output == max(
         completion, usage.get("total_tokens", 0) - usage["prompt_tokens"]

@@ -69,6 +69,8 @@ def test_the_opening_stays_while_the_conversation_grows(texts: list[str]) -> Non
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "hello"}]}, 7]},
         {"messages": [{"role": "user", "content": [{"image_url": {"url": "data:a"}}]}]},
         {"messages": [{"role": "user", "content": None}]},
+        {"messages": [7, {"role": "system", "content": "be kind"}]},
+        {"messages": []},
     ],
 )
 def test_another_opening_is_another_conversation(other: dict[str, object]) -> None:

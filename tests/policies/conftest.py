@@ -1,13 +1,17 @@
-"""A migrated SQLite database, as the control process has it."""
+"""A migrated SQLite database as the control process has it, and Hypothesis without deadlines."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.migrations import migrate_sql
 from storage.sql import open_sql
+
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ from proxy.providers.mock.state import STATE, Call, MockState, answer_headers, n
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-SHUTDOWN_S = 2.0
+SHUTDOWN_S = 0.5
 MODELS = (
     "gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-5", "gpt-5-mini", "o3", "o4-mini",
     "text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002",

@@ -16,8 +16,11 @@ from config.prices.document import (
 )
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
-entries = st.fixed_dictionaries({"price": st.dictionaries(names, st.integers(0, 10**10))})
-sections = st.dictionaries(names, st.dictionaries(names, entries, min_size=1), min_size=1)
+entries = st.fixed_dictionaries(
+    {"price": st.dictionaries(names, st.integers(0, 10**10), max_size=2)}
+)
+models = st.dictionaries(names, entries, min_size=1, max_size=3)
+sections = st.dictionaries(names, models, min_size=1, max_size=3)
 
 
 def test_the_committed_book_is_canonical() -> None:

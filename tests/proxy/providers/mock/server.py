@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openai import AsyncOpenAI
 
 from proxy.providers.mock.app import run_mock
@@ -18,6 +19,11 @@ BODY: dict[str, Any] = {
     "model": "gpt-4o",
     "messages": [{"role": "user", "content": "Tell me about herons."}],
 }
+
+
+def assert_fits(instance: Any, schema: dict[str, Any]) -> None:
+    """Fail with the validator's own words when the value does not fit the JSON schema."""
+    Draft202012Validator(schema).validate(instance)
 
 
 @dataclass(frozen=True, slots=True)

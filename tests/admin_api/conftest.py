@@ -1,0 +1,97 @@
+"""The admin application on a socket, with real parts around it: bus, stores, price book.
+
+The columnar store stays closed here, which is a state of its own; what it answers when it is open
+is tested over the whole gateway in test_app.py.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+
+from admin_api.app import build_admin_app
+from admin_api.context import AdminContext, DependencyState
+from config.clock import Clock
+from config.metrics import Metrics
+from config.settings import load_settings
+from ledger.price_book import load_price_book
+from roles.bus_server import BusServer
+from roles.usage_store import UsageStore
+
+TOKEN = "an-admin-token-of-more-than-thirty-two-characters"
+
+
+@dataclass(slots=True)
+class Admin:
+    """A served admin application and what it was built from."""
+
+    url: str
+    bus: BusServer
+    states: dict[str, DependencyState]
+
+    async def ask(
+        self, path: str, method: str = "GET", headers: dict[str, str] | None = None, **options: Any
+    ) -> tuple[int, Any]:
+        """(status, document or text); the token is sent unless `headers` are given."""
+        given = {"Authorization": f"Bearer {TOKEN}"} if headers is None else headers
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"{self.url}{path}", headers=given, **options) as reply,
+        ):
+            is_json = "json" in reply.content_type
+            return reply.status, await reply.json(content_type=None) if is_json else (
+                await reply.text()
+            )
+
+
+OpenAdmin = Callable[..., Awaitable[Admin]]
+
+
+@pytest.fixture
+async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
+    """Opens an admin application; the environment given is added to a plain one."""
+    servers: list[TestServer] = []
+    buses: list[BusServer] = []
+
+    async def open_one(**environ: str) -> Admin:
+        settings = load_settings({"APEX_HOME": str(tmp_path / "home"), **environ})
+        clock = Clock()
+        metrics = Metrics(settings.home / "run" / "metrics", "control")
+        bus = BusServer(settings.home / "run" / "bus.sock")
+        await bus.start()
+        buses.append(bus)
+        states = {"sql": DependencyState(is_ok=True)}
+
+        async def check_dependencies() -> dict[str, DependencyState]:
+            return states
+
+        context = AdminContext(
+            settings=settings,
+            token=TOKEN,
+            clock=clock,
+            metrics=metrics,
+            usage=UsageStore(settings, clock, metrics),
+            bus=bus,
+            price_book=load_price_book,
+            tenants=lambda: frozenset({"acme", "globex"}),
+            check_dependencies=check_dependencies,
+        )
+        server = TestServer(build_admin_app(context))
+        await server.start_server()
+        servers.append(server)
+        return Admin(str(server.make_url("")).rstrip("/"), bus, states)
+
+    yield open_one
+    for server in servers:
+        await server.close()
+    for bus in buses:
+        await bus.stop()
+
+
+@pytest.fixture
+async def admin(open_admin: OpenAdmin) -> Admin:
+    return await open_admin()

@@ -1,0 +1,1 @@
+"""The whole gateway in its own processes, driven as its users do."""

@@ -1,0 +1,96 @@
+"""Usage and requests as terminal text."""
+
+from typing import Any
+
+import pytest
+
+from roles.tables import INPUT_BUCKETS, OUTPUT_BUCKETS, align, format_request, format_usage
+
+
+def usage_row(**changes: Any) -> dict[str, Any]:
+    counts = ("requests", "errors", "cache_hits", "coalesced", "cache_served_tokens")
+    more = ("unpriced_requests", "unknown_attempts")
+    row: dict[str, Any] = dict.fromkeys((*counts, *more, *INPUT_BUCKETS, *OUTPUT_BUCKETS), 0)
+    amounts = {"cost_usd": "0", "gross_baseline_usd": "0", "gross_saving_usd": "0"}
+    return row | amounts | changes
+
+
+def test_figures_are_aligned_and_separated_and_totalled() -> None:
+    small = usage_row(model="gpt-4o", requests=5, input_tokens=10, cost_usd="0.000027")
+    large = usage_row(
+        model="a-much-longer-name",
+        requests=1_234_567,
+        cache_hits=1_000,
+        coalesced=1,
+        cache_read_tokens=2_000_000,
+        reasoning_tokens=7,
+        cost_usd="12345.6",
+    )
+    totals = usage_row(requests=1_234_572, cost_usd="12345.600027")
+    lines = format_usage("model", {"rows": [large, small], "totals": totals})
+    assert lines[0].split()[:3] == ["model", "requests", "hits"]
+    assert "1,234,567" in lines[2]
+    assert "1,001" in lines[2]
+    assert "2,000,000" in lines[2]
+    assert "12,345.600000" in lines[2]
+    assert lines[-1].startswith("total")
+    assert len({len(lines[place]) for place in (0, 2, 3, 5)}) == 1
+    assert set(lines[1]) == set(lines[4]) == {"-"}
+
+
+def test_rare_columns_are_shown_only_where_they_say_something() -> None:
+    row = usage_row(model="m", requests=1)
+    assert "errors" not in format_usage("model", {"rows": [row], "totals": row})[0]
+    failed = usage_row(model="m", requests=1, errors=1, unpriced_requests=1, unknown_attempts=2)
+    title = format_usage("model", {"rows": [failed], "totals": failed})[0]
+    for name in ("errors", "unpriced", "unknown"):
+        assert name in title
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("0", "0.000000"),
+        ("0.0000001", "<0.000001"),
+        ("-0.0000001", ">-0.000001"),
+        (None, "unknown"),
+    ],
+)
+def test_an_amount_too_small_to_show_is_not_shown_as_nothing(text: str | None, shown: str) -> None:
+    row = usage_row(model="m", requests=1, cost_usd=text)
+    assert shown in format_usage("model", {"rows": [row], "totals": row})[2]
+
+
+def test_no_rows_and_no_name() -> None:
+    assert format_usage("tag", {"rows": [], "totals": {}}) == ["no usage in this period"]
+    row = usage_row(tag="", requests=1)
+    assert format_usage("tag", {"rows": [row], "totals": row})[2].startswith("(none)")
+
+
+def test_align_puts_names_left_and_figures_right() -> None:
+    assert align([["a", "b"], ["name", "12"]]) == ["a      b", "name  12"]
+
+
+def test_a_request_shows_what_is_known_event_by_event() -> None:
+    event = {
+        "kind": "end",
+        "at": "2026-11-22T00:00:00Z",
+        "attempt": 1,
+        "cost_usd": None,
+        "tags": {"team": "a"},
+        "reasons": ["one", "two"],
+        "total_us": 12_345,
+        "error_code": "",
+        "output_tokens": 0,
+        "is_final": True,
+    }
+    lines = format_request({"request_id": "r", "attempts": 1, "events": [event]})
+    text = "\n".join(lines)
+    assert "attempt 1 end at 2026-11-22T00:00:00Z" in text
+    assert "unknown" in text
+    assert "team=a" in text
+    assert "one, two" in text
+    assert "12,345" in text
+    assert "True" in text
+    assert "error_code" not in text
+    assert "output_tokens" not in text
