@@ -100,7 +100,9 @@ def headers_down(upstream: Mapping[str, str]) -> dict[str, str]:
     kept: dict[str, str] = {}
     for name, value in upstream.items():
         low = name.lower()
-        if low in SENT_DOWN or low.startswith(SENT_DOWN_PREFIXES):
+        is_seen = low in SENT_DOWN or low.startswith(SENT_DOWN_PREFIXES)
+        # Control characters arrive, but could not be sent: the answer would be lost with them.
+        if is_seen and value.isprintable():
             kept[low] = value
     return kept
 

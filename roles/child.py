@@ -20,7 +20,8 @@ from config.clock import Clock
 
 FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 5.0
-STEADY_AFTER_S = 10.0  # a child that lived this long failed for a new reason
+# A child that lived this long failed for a new reason; one that was killed did not fail at all.
+STEADY_AFTER_S = 10.0
 
 Report = dict[str, Any]
 OnReport = Callable[["Child", Report], None]
@@ -79,7 +80,7 @@ class Child:
             if self._stopping.is_set():
                 return
             lived_s = self._launch.clock.monotonic() - started_at
-            if lived_s >= STEADY_AFTER_S:
+            if lived_s >= STEADY_AFTER_S or self.exit_status == -signal.SIGKILL:
                 backoff_s = FIRST_BACKOFF_S
             _log.warning(
                 "%s ended (%s) after %.1f s, starting it again in %.2f s",

@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 from ledger.segment_reader import read_segment
 from storage.columnar import open_columnar
-from tests.gateway import Gateway
+from tests.gateway import Gateway, wait_until
 
 REQUESTS_PER_S = 120
 MOST_OPEN = 600
@@ -41,7 +42,8 @@ class Load:
 
     async def run(self, stop: asyncio.Event) -> None:
         headers = {"Authorization": f"Bearer {self.api_key}"}
-        connector = aiohttp.TCPConnector(limit=0)
+        # A kept connection would stay with the proxy that was not killed.
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
         timeout = aiohttp.ClientTimeout(total=30)
         async with (
             aiohttp.ClientSession(headers=headers, connector=connector, timeout=timeout) as session,
@@ -88,8 +90,23 @@ async def kill_at_random_points(gateway: Gateway, points: int, seed: int) -> int
         await asyncio.sleep(dice.uniform(0.05, 0.35))
         is_proxy = dice.random() < SHARE_OF_PROXY_KILLS
         proxy_kills += is_proxy
-        await gateway.kill_and_wait_for_restart(dice.choice(PROXIES) if is_proxy else "control")
+        role = dice.choice(PROXIES) if is_proxy else "control"
+        known = set(busy_writers(gateway.home, role))
+        await gateway.kill_and_wait_for_restart(role)
+        if is_proxy:  # killing it again before it serves would prove nothing
+            await wait_until(partial(has_other_writers, gateway.home, role, known), 20.0)
     return proxy_kills
+
+
+def has_other_writers(home: Path, role: str, known: set[str]) -> bool:
+    """Say whether a writer of this role has come up that was not known."""
+    return not known.issuperset(busy_writers(home, role))
+
+
+def busy_writers(home: Path, role: str) -> list[str]:
+    """List the log writers of a role that have written something."""
+    return [path.parent.name for path in (home / "segments").glob(f"{role}-*/*.seg")
+            if path.stat().st_size]  # fmt: skip
 
 
 PROXIES = ("proxy-0", "proxy-1")

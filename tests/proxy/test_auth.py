@@ -74,9 +74,22 @@ def test_another_pepper_knows_nobody() -> None:
 
 @pytest.mark.parametrize(
     "token",
-    ["", " ", "x", SECRET + "x", SECRET[:-1], SECRET.upper(), "app", "acme", key_record().secret_hmac.hex(),
-     "x" * (LONGEST_TOKEN_CHARACTERS + 1), "clé" * 12, "' OR 1=1 --", "\udcff" * 40],
-)  # fmt: skip
+    [
+        "",
+        " ",
+        "x",
+        SECRET + "x",
+        SECRET[:-1],
+        SECRET.upper(),
+        "app",
+        "acme",
+        key_record().secret_hmac.hex(),
+        "x" * (LONGEST_TOKEN_CHARACTERS + 1),
+        "clé" * 12,
+        "' OR 1=1 --",
+        "\udcff" * 40,
+    ],
+)
 def test_whatever_is_no_key_gets_a_401_in_the_shape_clients_read(token: str) -> None:
     error = refused(snapshot_with(), ("Authorization", f"Bearer {token}"))
     assert error.status == 401

@@ -44,9 +44,15 @@ def test_the_official_client_reads_all_four_fields(
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, "invalid_request_error"), (401, "invalid_request_error"), (413, "invalid_request_error"),
-     (429, "rate_limit_error"), (500, "server_error"), (504, "server_error")],
-)  # fmt: skip
+    [
+        (400, "invalid_request_error"),
+        (401, "invalid_request_error"),
+        (413, "invalid_request_error"),
+        (429, "rate_limit_error"),
+        (500, "server_error"),
+        (504, "server_error"),
+    ],
+)
 def test_types_follow_the_status(status: int, kind: str) -> None:
     document = GatewayError(status, "c", "m").document()["error"]
     assert isinstance(document, dict)

@@ -33,12 +33,17 @@ def test_without_controls_nothing_is_wished() -> None:
 def test_all_controls_are_read() -> None:
     wishes = read_wishes(
         request_headers(
-            ("cache-control", "max-age=60"), ("X-Apex-No-Optimize", "1"), ("x-apex-receipt", "true"),
-            ("x-apex-tags", "team=search, env=prod"), ("X-Session-Id", "s1"), ("Idempotency-Key", "k1"),
-            ("x-stainless-retry-count", "2"), ("x-stainless-read-timeout", "600.5"),
+            ("cache-control", "max-age=60"),
+            ("X-Apex-No-Optimize", "1"),
+            ("x-apex-receipt", "true"),
+            ("x-apex-tags", "team=search, env=prod"),
+            ("X-Session-Id", "s1"),
+            ("Idempotency-Key", "k1"),
+            ("x-stainless-retry-count", "2"),
+            ("x-stainless-read-timeout", "600.5"),
             ("x-apex-latency-objective-ms", "250"),
         )
-    )  # fmt: skip
+    )
     assert wishes == CallerWishes(
         cache_control="max-age=60",
         is_no_optimize=True,
@@ -56,10 +61,12 @@ def test_a_second_line_of_a_header_counts_too() -> None:
     """A no-store behind a proxy's own line would otherwise be lost."""
     wishes = read_wishes(
         request_headers(
-            ("Cache-Control", "max-age=60"), ("Cache-Control", "no-store"),
-            ("x-apex-tags", "a=1"), ("x-apex-tags", "b=2"),
+            ("Cache-Control", "max-age=60"),
+            ("Cache-Control", "no-store"),
+            ("x-apex-tags", "a=1"),
+            ("x-apex-tags", "b=2"),
         )
-    )  # fmt: skip
+    )
     assert wishes.cache_control == "max-age=60,no-store"
     assert wishes.tags == {"a": "1", "b": "2"}
 
@@ -101,8 +108,18 @@ def test_whole_numbers_in_headers(text: str, number: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("600", 600), ("0", 0), ("-5", 0), ("nan", 0), ("inf", 0), ("-inf", 0), ("1e300", 0), ("None", 0), ("", 0)],
-)  # fmt: skip
+    [
+        ("600", 600),
+        ("0", 0),
+        ("-5", 0),
+        ("nan", 0),
+        ("inf", 0),
+        ("-inf", 0),
+        ("1e300", 0),
+        ("None", 0),
+        ("", 0),
+    ],
+)
 def test_seconds_in_headers(text: str, seconds: float) -> None:
     wishes = read_wishes(request_headers(("x-stainless-read-timeout", text)))
     assert wishes.client_timeout_s == seconds
@@ -110,9 +127,16 @@ def test_seconds_in_headers(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "tags"),
-    [("", {}), ("a=b", {"a": "b"}), (" a = b , c=d,", {"a": "b", "c": "d"}), ("a=", {"a": ""}),
-     ("a=b=c", {"a": "b=c"}), ("a=1,a=2", {"a": "2"}), (",,", {})],
-)  # fmt: skip
+    [
+        ("", {}),
+        ("a=b", {"a": "b"}),
+        (" a = b , c=d,", {"a": "b", "c": "d"}),
+        ("a=", {"a": ""}),
+        ("a=b=c", {"a": "b=c"}),
+        ("a=1,a=2", {"a": "2"}),
+        (",,", {}),
+    ],
+)
 def test_tags(text: str, tags: dict[str, str]) -> None:
     assert parse_tags(text) == tags
 
@@ -154,9 +178,14 @@ def parsed(
 
 def test_a_request_is_read_once_and_kept_whole(live: LiveSnapshot) -> None:
     doc = HELLO | {
-        "stream": True, "stream_options": {"include_usage": True}, "max_tokens": 5,
-        "max_completion_tokens": 9, "n": 2, "temperature": 0, "novel": {"deep": [None]},
-    }  # fmt: skip
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 5,
+        "max_completion_tokens": 9,
+        "n": 2,
+        "temperature": 0,
+        "novel": {"deep": [None]},
+    }
     context = parsed(live, doc)
     assert (context.doc, context.body) == (doc, orjson.dumps(doc))
     assert (context.model, context.is_streaming, context.asked_usage) == ("gpt-4o", True, True)
@@ -174,10 +203,30 @@ def test_nothing_is_assumed(live: LiveSnapshot) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b" ", b"{", b"[]", b"null", b'"x"', b"5", b"\xef\xbb\xbf{}", b"{'a': 1}", b'{"a": NaN}',
-     b'{"a": Infinity}', b'{"a": 1e400}', b'{"a": "\xff"}', b'{"a": "\\ud800"}', b'{"a": "\x00"}',
-     b'{"a": 01}', b'{"a": 1,}', b"<html>", b"[" * 100_000, b'{"a":' * 100_000, b"\x1f\x8b\x08"],
-)  # fmt: skip
+    [
+        b"",
+        b" ",
+        b"{",
+        b"[]",
+        b"null",
+        b'"x"',
+        b"5",
+        b"\xef\xbb\xbf{}",
+        b"{'a': 1}",
+        b'{"a": NaN}',
+        b'{"a": Infinity}',
+        b'{"a": 1e400}',
+        b'{"a": "\xff"}',
+        b'{"a": "\\ud800"}',
+        b'{"a": "\x00"}',
+        b'{"a": 01}',
+        b'{"a": 1,}',
+        b"<html>",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"\x1f\x8b\x08",
+    ],
+)
 def test_what_is_no_json_object_gets_a_clear_400_at_once(live: LiveSnapshot, body: bytes) -> None:
     """B4: within 50 ms, whatever it is."""
     began = time.process_time()
@@ -196,11 +245,17 @@ def test_what_is_no_json_object_gets_a_clear_400_at_once(live: LiveSnapshot, bod
         ({"messages": [{"role": "user"}, {"content": "x"}]}, "messages[1]"),
         *[({"stream": value}, "stream") for value in ("true", 1, 0, [], {})],
         *[({"stream_options": value}, "stream_options") for value in ([], "x", 5, True)],
-        *[({name: value}, name) for name in ("n", "max_tokens", "max_completion_tokens")
-          for value in (0, -1, 1.5, "5", True, [], {}, 2**31, 2**63)],
-        *[({name: "x"}, name) for name in ("api_base", "base_url", "api_key", "custom_llm_provider")],
+        *[
+            ({name: value}, name)
+            for name in ("n", "max_tokens", "max_completion_tokens")
+            for value in (0, -1, 1.5, "5", True, [], {}, 2**31, 2**63)
+        ],
+        *[
+            ({name: "x"}, name)
+            for name in ("api_base", "base_url", "api_key", "custom_llm_provider")
+        ],
     ],
-)  # fmt: skip
+)
 def test_wrong_types_name_their_field(
     live: LiveSnapshot, changes: dict[str, Any], param: str
 ) -> None:
@@ -273,9 +328,23 @@ ANY_JSON = st.recursive(
     max_leaves=8,
 )
 FIELDS = st.sampled_from(
-    ["model", "messages", "input", "stream", "stream_options", "max_tokens", "n", "tools",
-     "temperature", "seed", "store", "user", "metadata", "web_search_options"]
-)  # fmt: skip
+    [
+        "model",
+        "messages",
+        "input",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "n",
+        "tools",
+        "temperature",
+        "seed",
+        "store",
+        "user",
+        "metadata",
+        "web_search_options",
+    ]
+)
 
 
 @given(st.dictionaries(FIELDS, ANY_JSON), st.sampled_from(["chat", "embeddings"]), st.booleans())

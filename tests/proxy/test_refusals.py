@@ -26,9 +26,21 @@ def test_an_upstreams_own_error_passes_byte_for_byte_with_its_status(status: int
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b"{}", b'{"error": null}', b'{"error": 5}', b'{"error": []}',
-             b'{"detail": "x"}', b'{"error": {"m": "\xff"}}', b'"error"', b"{" * 2000],
-)  # fmt: skip
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"{}",
+        b'{"error": null}',
+        b'{"error": 5}',
+        b'{"error": []}',
+        b'{"detail": "x"}',
+        b'{"error": {"m": "\xff"}}',
+        b'"error"',
+        b"{" * 2000,
+    ],
+)
 def test_anything_else_becomes_an_error_of_the_same_class(body: bytes) -> None:
     error = refusal_of(failure(503, body), has_retried=False)
     assert not isinstance(error, RelayedError)

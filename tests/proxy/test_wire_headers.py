@@ -16,18 +16,39 @@ def sent_up(*pairs: tuple[str, str], is_mock: bool = False) -> dict[str, list[st
 
 
 @pytest.mark.parametrize(
-    "name", ["OpenAI-Organization", "OpenAI-Project", "OpenAI-Beta", "anthropic-version",
-             "anthropic-beta", "traceparent", "x-novel", "HTTP-Referer", "X-Title"],
-)  # fmt: skip
+    "name",
+    [
+        "OpenAI-Organization",
+        "OpenAI-Project",
+        "OpenAI-Beta",
+        "anthropic-version",
+        "anthropic-beta",
+        "traceparent",
+        "x-novel",
+        "HTTP-Referer",
+        "X-Title",
+    ],
+)
 def test_what_changes_the_meaning_of_a_call_passes(name: str) -> None:
     assert sent_up((name, "v"))[name.lower()] == ["v"]
 
 
 @pytest.mark.parametrize(
     "name",
-    [*sorted(NEVER_SENT_UP), "x-apex-tags", "x-apex-no-optimize", "x-stainless-lang", "X-Forwarded-For",
-     "x-stainless-read-timeout", "Sec-Fetch-Mode", "CF-Ray", "X-HTTP-Method-Override", "Range", "If-None-Match"],
-)  # fmt: skip
+    [
+        *sorted(NEVER_SENT_UP),
+        "x-apex-tags",
+        "x-apex-no-optimize",
+        "x-stainless-lang",
+        "X-Forwarded-For",
+        "x-stainless-read-timeout",
+        "Sec-Fetch-Mode",
+        "CF-Ray",
+        "X-HTTP-Method-Override",
+        "Range",
+        "If-None-Match",
+    ],
+)
 def test_what_is_ours_or_the_hops_stays_here(name: str) -> None:
     for spelling in (name, name.upper(), name.title()):
         sent = sent_up((spelling, "caller's"))
@@ -80,21 +101,50 @@ def test_no_header_replaces_ours(caller: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["x-request-id", "Retry-After", "retry-after-ms", "x-should-retry", "OpenAI-Processing-Ms",
-             "openai-version", "X-RateLimit-Remaining-Tokens", "anthropic-ratelimit-requests-reset",
-             "x-ms-region"],
-)  # fmt: skip
+    "name",
+    [
+        "x-request-id",
+        "Retry-After",
+        "retry-after-ms",
+        "x-should-retry",
+        "OpenAI-Processing-Ms",
+        "openai-version",
+        "X-RateLimit-Remaining-Tokens",
+        "anthropic-ratelimit-requests-reset",
+        "x-ms-region",
+    ],
+)
 def test_what_clients_read_comes_back(name: str) -> None:
     assert headers_down({name: "6m0s"}) == {name.lower(): "6m0s"}
 
 
 @pytest.mark.parametrize(
-    "name", ["Set-Cookie", "Server", "Via", "Content-Length", "Content-Encoding", "Transfer-Encoding",
-             "Content-Type", "Connection", "Location", "Access-Control-Allow-Origin", "x-apex-cost-usd",
-             "Strict-Transport-Security", "CF-Cache-Status", "Alt-Svc", "Keep-Alive"],
-)  # fmt: skip
+    "name",
+    [
+        "Set-Cookie",
+        "Server",
+        "Via",
+        "Content-Length",
+        "Content-Encoding",
+        "Transfer-Encoding",
+        "Content-Type",
+        "Connection",
+        "Location",
+        "Access-Control-Allow-Origin",
+        "x-apex-cost-usd",
+        "Strict-Transport-Security",
+        "CF-Cache-Status",
+        "Alt-Svc",
+        "Keep-Alive",
+    ],
+)
 def test_what_belongs_to_the_upstream_stays_there(name: str) -> None:
     assert headers_down({name: "v"}) == {}
+
+
+@pytest.mark.parametrize("value", ["a\x01b", "a\rb", "a\nb", "a\x00", "caf\udce9"])
+def test_a_value_that_cannot_be_sent_is_left_out(value: str) -> None:
+    assert headers_down({"x-request-id": value, "retry-after": "1"}) == {"retry-after": "1"}
 
 
 @pytest.mark.parametrize("text", ["gpt-4o", "ft:gpt-4o:acme::1", "meta/llama 3", ""])

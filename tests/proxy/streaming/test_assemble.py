@@ -44,20 +44,32 @@ def test_parallel_tool_calls_that_interleave_are_told_apart() -> None:
         call(0, id="a", type="function", function={"name": "weather", "arguments": ""}),
         call(0, function={"arguments": '{"city"'}),
         call(1, function={"arguments": "{"}),
-        {"tool_calls": [{"index": 0, "function": {"arguments": ': "Bern"}'}},
-                        {"index": 1, "function": {"arguments": "}"}}]},
-    )  # fmt: skip
+        {
+            "tool_calls": [
+                {"index": 0, "function": {"arguments": ': "Bern"}'}},
+                {"index": 1, "function": {"arguments": "}"}},
+            ]
+        },
+    )
     assert message["content"] is None
     assert message["tool_calls"] == [
-        {"id": "a", "type": "function",
-         "function": {"name": "weather", "arguments": '{"city": "Bern"}'}},
+        {
+            "id": "a",
+            "type": "function",
+            "function": {"name": "weather", "arguments": '{"city": "Bern"}'},
+        },
         {"id": "b", "type": "function", "function": {"name": "time", "arguments": "{}"}},
-    ]  # fmt: skip
+    ]
 
 
-@pytest.mark.parametrize("later", [{"id": "", "function": {"name": "", "arguments": "1"}},
-                                   {"id": None, "function": {"name": None, "arguments": "1"}},
-                                   {"id": "a", "function": {"name": "weather", "arguments": "1"}}])  # fmt: skip
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"id": "", "function": {"name": "", "arguments": "1"}},
+        {"id": None, "function": {"name": None, "arguments": "1"}},
+        {"id": "a", "function": {"name": "weather", "arguments": "1"}},
+    ],
+)
 def test_names_that_are_repeated_or_sent_empty_stay_as_they_were(later: dict[str, Any]) -> None:
     first = {"index": 0, "id": "a", "function": {"name": "weather", "arguments": ""}}
     message = message_of(
@@ -131,11 +143,21 @@ def test_fields_of_choices_and_chunks_keep_their_last_content() -> None:
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"data: <html>\n\n", b"data: 5\n\n", b"data: [1]\n\n", b'data: "x"\n\n', b": ping\n\n", b"\n\n",
-     event_of({"choices": 5}), event_of({"choices": {"a": 1}}), event_of({"choices": [None, "x", 3]}),
-     event_of(chunk({}) | {"choices": [{"delta": "x", "index": 0}]}),
-     event_of({"choices": [{"delta": None}]}), event_of({"choices": [{"delta": {"tool_calls": "x"}}]})],
-)  # fmt: skip
+    [
+        b"data: <html>\n\n",
+        b"data: 5\n\n",
+        b"data: [1]\n\n",
+        b'data: "x"\n\n',
+        b": ping\n\n",
+        b"\n\n",
+        event_of({"choices": 5}),
+        event_of({"choices": {"a": 1}}),
+        event_of({"choices": [None, "x", 3]}),
+        event_of(chunk({}) | {"choices": [{"delta": "x", "index": 0}]}),
+        event_of({"choices": [{"delta": None}]}),
+        event_of({"choices": [{"delta": {"tool_calls": "x"}}]}),
+    ],
+)
 def test_what_is_no_chunk_breaks_nothing(garbage: bytes) -> None:
     stream = stream_of(whole_stream())
     document = assemble_completion(garbage + stream)
@@ -145,9 +167,15 @@ def test_what_is_no_chunk_breaks_nothing(garbage: bytes) -> None:
 
 @pytest.mark.parametrize(
     "delta",
-    [{"tool_calls": [5, {"index": 0}, "x", {"index": 0, "id": "a"}]}, {"tool_calls": [{"index": []}, {"index": {}}]},
-     {"tool_calls": {"index": 0}}, {"content": ["part"]}, {"content": {"text": "a"}}, {"role": 5}],
-)  # fmt: skip
+    [
+        {"tool_calls": [5, {"index": 0}, "x", {"index": 0, "id": "a"}]},
+        {"tool_calls": [{"index": []}, {"index": {}}]},
+        {"tool_calls": {"index": 0}},
+        {"content": ["part"]},
+        {"content": {"text": "a"}},
+        {"role": 5},
+    ],
+)
 def test_wrong_types_inside_a_delta_break_nothing(delta: dict[str, Any]) -> None:
     assert orjson.dumps(assembled(chunk({"content": "a", "tool_calls": []}), chunk(delta)))
 

@@ -91,8 +91,11 @@ def test_a_carriage_return_waits_for_its_line_feed() -> None:
 
 def test_blank_lines_stand_alone() -> None:
     assert list(split_events(b"\n\ndata: a\n\n\ndata: b\n\n")) == [
-        b"\n\n", b"data: a\n\n", b"\n", b"data: b\n\n",
-    ]  # fmt: skip
+        b"\n\n",
+        b"data: a\n\n",
+        b"\n",
+        b"data: b\n\n",
+    ]
 
 
 @pytest.mark.parametrize(

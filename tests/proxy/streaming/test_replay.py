@@ -34,27 +34,36 @@ ANYTHING = st.recursive(
 )
 TOOL_CALLS = st.lists(
     st.fixed_dictionaries(
-        {"id": TEXT, "type": st.just("function"),
-         "function": st.fixed_dictionaries({"name": TEXT, "arguments": TEXT})}
+        {
+            "id": TEXT,
+            "type": st.just("function"),
+            "function": st.fixed_dictionaries({"name": TEXT, "arguments": TEXT}),
+        }
     ),
-    min_size=1, max_size=3,
-)  # fmt: skip
+    min_size=1,
+    max_size=3,
+)
 LOGPROBS = st.none() | st.fixed_dictionaries(
-    {"content": st.none() | st.lists(st.fixed_dictionaries({"token": TEXT, "logprob": st.floats(-9, 0)}), max_size=3),
-     "refusal": st.none()}
-)  # fmt: skip
+    {
+        "content": st.none()
+        | st.lists(st.fixed_dictionaries({"token": TEXT, "logprob": st.floats(-9, 0)}), max_size=3),
+        "refusal": st.none(),
+    }
+)
 MESSAGES = st.fixed_dictionaries(
     {"role": st.just("assistant"), "content": st.none() | TEXT | TEXT.map(lambda t: t * 30)},
     optional={
         "refusal": st.none() | TEXT,
         "tool_calls": st.none() | TOOL_CALLS,
-        "annotations": st.lists(st.fixed_dictionaries({"type": st.just("url_citation"), "x": ANYTHING}), max_size=2),
+        "annotations": st.lists(
+            st.fixed_dictionaries({"type": st.just("url_citation"), "x": ANYTHING}), max_size=2
+        ),
         "function_call": st.none() | st.fixed_dictionaries({"name": TEXT, "arguments": TEXT}),
         "audio": st.none() | st.fixed_dictionaries({"id": TEXT, "data": TEXT, "transcript": TEXT}),
         "reasoning_content": TEXT,
         "novel": ANYTHING,
     },
-)  # fmt: skip
+)
 
 
 @st.composite
@@ -63,13 +72,16 @@ def completions(draw: st.DrawFn) -> dict[str, Any]:
     choices = [
         draw(
             st.fixed_dictionaries(
-                {"index": st.just(index), "message": MESSAGES,
-                 "finish_reason": st.sampled_from(["stop", "tool_calls", "function_call"])},
+                {
+                    "index": st.just(index),
+                    "message": MESSAGES,
+                    "finish_reason": st.sampled_from(["stop", "tool_calls", "function_call"]),
+                },
                 optional={"logprobs": LOGPROBS, "novel": ANYTHING},
             )
         )
         for index in range(draw(st.integers(1, 3)))
-    ]  # fmt: skip
+    ]
     optional = {
         "system_fingerprint": st.none() | TEXT,
         "service_tier": TEXT,
@@ -137,21 +149,33 @@ TOOL_ANSWER = {
                 "refusal": None,
                 "annotations": [],
                 "tool_calls": [
-                    {"id": "a", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Bern"}'}},
-                    {"id": "b", "type": "function", "function": {"name": "time", "arguments": "{}"}},
+                    {
+                        "id": "a",
+                        "type": "function",
+                        "function": {"name": "weather", "arguments": '{"city":"Bern"}'},
+                    },
+                    {
+                        "id": "b",
+                        "type": "function",
+                        "function": {"name": "time", "arguments": "{}"},
+                    },
                 ],
             },
         },
         {
             "index": 1,
             "finish_reason": "stop",
-            "logprobs": {"content": [{"token": "No", "logprob": -0.1, "bytes": [78, 111], "top_logprobs": []}],
-                         "refusal": None},
+            "logprobs": {
+                "content": [
+                    {"token": "No", "logprob": -0.1, "bytes": [78, 111], "top_logprobs": []}
+                ],
+                "refusal": None,
+            },
             "message": {"role": "assistant", "content": None, "refusal": "No."},
         },
     ],
     "usage": USAGE,
-}  # fmt: skip
+}
 
 
 def served(body: bytes, content_type: str) -> openai.OpenAI:
@@ -174,8 +198,9 @@ def test_the_official_client_reads_the_replayed_stream() -> None:
     assert tools.message.content == "Let me look. " * 60
     calls = tools.message.tool_calls or []
     assert [(c.id, c.function.name, c.function.arguments) for c in calls] == [
-        ("a", "weather", '{"city":"Bern"}'), ("b", "time", "{}"),
-    ]  # fmt: skip
+        ("a", "weather", '{"city":"Bern"}'),
+        ("b", "time", "{}"),
+    ]
     assert refusal.message.refusal == "No."
     assert refusal.logprobs is not None
     assert refusal.logprobs.content is not None
@@ -267,9 +292,20 @@ def test_content_in_parts_survives() -> None:
 
 @pytest.mark.parametrize(
     "choices",
-    [[], None, 5, "x", [None], [5, "x"], [{"message": "x"}], [{"message": {"tool_calls": "x", "content": 5}}],
-     [{"message": {"tool_calls": [5, {"index": "y"}]}, "index": "z"}], [{}], [{"finish_reason": {"a": 1}}]],
-)  # fmt: skip
+    [
+        [],
+        None,
+        5,
+        "x",
+        [None],
+        [5, "x"],
+        [{"message": "x"}],
+        [{"message": {"tool_calls": "x", "content": 5}}],
+        [{"message": {"tool_calls": [5, {"index": "y"}]}, "index": "z"}],
+        [{}],
+        [{"finish_reason": {"a": 1}}],
+    ],
+)
 def test_a_document_of_another_shape_breaks_nothing(choices: Any) -> None:
     """Under an idempotency key an answer is kept as it came."""
     events = as_stream(stored("json", {**HEAD, "choices": choices}), with_usage=True)

@@ -33,9 +33,15 @@ def tapped(
 
 def seen(tap: ChatStreamTap) -> tuple[Any, ...]:
     return (
-        tap.usage, tap.model, tap.service_tier, tap.finish_reasons, tap.error, tap.is_done,
-        tap.held, tap.kept_stream,
-    )  # fmt: skip
+        tap.usage,
+        tap.model,
+        tap.service_tier,
+        tap.finish_reasons,
+        tap.error,
+        tap.is_done,
+        tap.held,
+        tap.kept_stream,
+    )
 
 
 @given(
