@@ -6,19 +6,21 @@ body framings, TLS, back-pressure. proxy.upstream_client.AiohttpClient is its or
 """
 
 import asyncio
+import select
 import socket
 import ssl
+from collections import deque
 from typing import NamedTuple, cast
 
-import httptools
 from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.connector import KEEPALIVE_S, ForbiddenAddressError, GuardedResolver
-from proxy.upstream_client import BrokenFault, UnreachableFault, UpstreamCall
+from proxy.upstream_client import UnreachableFault, UpstreamCall
 from proxy.wire_exchange import WireReply
 
 MOST_IDLE_PER_ORIGIN = 1024
+MOST_ADDRESSES = 4
 
 
 class Origin(NamedTuple):
@@ -31,132 +33,130 @@ class Origin(NamedTuple):
 
 
 class WireConnection(asyncio.Protocol):
-    """One connection; carries one exchange at a time."""
+    """One connection; carries one exchange at a time. It is the Lane of that exchange's reply."""
 
     def __init__(self, client: "WireClient", origin: Origin) -> None:
         self._client = client
         self._origin = origin
         self._transport: asyncio.Transport | None = None
         self._reply: WireReply | None = None
-        self._parser: httptools.HttpResponseParser | None = None
-        self._is_interim = False
+        self._poll = select.poll()
         self.idle_since = 0.0
 
     @property
     def is_usable(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the kernel, too, has nothing to read: an end, or bytes nobody asked for.
+
+        What came after the loop last looked would else be taken for the next answer.
+        """
+        return self.is_usable and not self._poll.poll(0)
+
     def start(self, request: bytes) -> WireReply:
         """Send a request; the answer arrives through the reply."""
         transport = self._transport
-        if transport is None:
-            raise RuntimeError("not connected")
-        self._reply = WireReply(self.abort, self._pause, self._resume)
-        self._parser = httptools.HttpResponseParser(self)
+        if transport is None or transport.is_closing():
+            raise UnreachableFault("connection closed", may_have_run=False)
+        reply = self._reply = WireReply(self)
         transport.write(request)
-        return self._reply
+        return reply
 
     def abort(self) -> None:
         """Cut the connection, which stops the call at the upstream."""
         if self._transport is not None:
             self._transport.abort()
 
-    def _pause(self) -> None:
+    def pause(self) -> None:
+        """Stop reading, so that the upstream is held back."""
         if self._transport is not None and self.is_usable:
             self._transport.pause_reading()
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Read on."""
         if self._transport is not None and self.is_usable:
             self._transport.resume_reading()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are none of asyncio's classes, only alike.
         self._transport = cast("asyncio.Transport", transport)
-        sock = transport.get_extra_info("socket")
-        if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
-        if self._reply is None or self._parser is None:
+        reply = self._reply
+        if reply is None:
             self.abort()  # an idle connection has nothing to say
             return
-        reply = self._reply
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, ValueError) as error:
-            reply.fail(BrokenFault(_cause_of(error), may_have_run=True))
-            self.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        if self._reply is not None:
-            self._reply.lose_connection(exc)
-            self._reply = None
-
-    # --- the parser's callbacks
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._reply is not None:
-            self._reply.on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        if self._reply is not None and self._parser is not None:
-            self._is_interim = not self._reply.take_head(self._parser.get_status_code())
-
-    def on_body(self, data: bytes) -> None:
-        if self._reply is not None:
-            self._reply.on_body(data)
-
-    def on_message_complete(self) -> None:
-        reply, parser = self._reply, self._parser
-        if self._is_interim or reply is None or parser is None:
+        reply.feed(data)
+        if not reply.is_over:
             return
-        self._reply = self._parser = None
-        is_reusable = parser.should_keep_alive() and reply.has_length
-        if reply.is_paused:
-            reply.is_paused = False
-            self._resume()
-        if is_reusable:
+        self._reply = None
+        if reply.is_reusable and self._is_all_sent():
             self._client.give_back(self._origin, self)
         else:
             self.abort()
-        reply.complete()
+
+    def _is_all_sent(self) -> bool:
+        """An answer may come before the end of its request, which would then follow it."""
+        return self._transport is not None and self._transport.get_write_buffer_size() == 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.lose_connection(exc)
 
 
 class WireClient:
     """UpstreamClient over WireConnections."""
 
     def __init__(self) -> None:
-        self._idle: dict[Origin, list[WireConnection]] = {}
+        self._idle: dict[Origin, deque[WireConnection]] = {}  # the one used last on the right
+        self._sweeper: asyncio.TimerHandle | None = None
         self._resolver = GuardedResolver()
         self._tls: ssl.SSLContext | None = None
         self._is_closed = False
 
+    @property
+    def idle_connections(self) -> int:
+        """How many connections wait for a call."""
+        return sum(map(len, self._idle.values()))
+
     async def send(self, call: UpstreamCall) -> WireReply:
         """Send and wait for the head of the answer, without end; raises UpstreamFault."""
         url = call.url
-        origin = Origin(url.host or "", url.port or 443, url.scheme == "https", call.allows_private)
+        request = request_bytes(url, call.headers, call.body)
+        is_tls = url.scheme == "https"
+        origin = Origin(url.raw_host or "", url.port or 443, is_tls, call.allows_private)
         connection = self._take_idle(origin) or await self._connect(origin, call.connect_s)
-        reply = connection.start(request_bytes(url, call.headers, call.body))
+        reply = connection.start(request)
         try:
             await reply.wait_head()
         except BaseException:
-            connection.abort()
+            # Not the connection: a whole answer has given it back, and it may serve another call.
+            reply.close()
             raise
         return reply
 
     def give_back(self, origin: Origin, connection: WireConnection) -> None:
         """Keep a connection for the next call."""
-        idle = self._idle.setdefault(origin, [])
+        idle = self._idle.setdefault(origin, deque())
         if self._is_closed or len(idle) >= MOST_IDLE_PER_ORIGIN:
             connection.abort()
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
         idle.append(connection)
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(KEEPALIVE_S, self._sweep)
 
     async def close(self) -> None:
         """Close every idle connection; those in use end with their calls."""
         self._is_closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         for idle in self._idle.values():
             for connection in idle:
                 connection.abort()
@@ -170,64 +170,77 @@ class WireClient:
         oldest = asyncio.get_running_loop().time() - KEEPALIVE_S
         while idle:
             connection = idle.pop()  # the one used last is the likeliest to be alive
-            if connection.is_usable and connection.idle_since > oldest:
+            if connection.idle_since > oldest and connection.is_quiet:
                 return connection
             connection.abort()
         return None
 
+    def _sweep(self) -> None:
+        """Close what nobody took for long: calls take from the other end."""
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - KEEPALIVE_S
+        for origin, idle in list(self._idle.items()):
+            while idle and (idle[0].idle_since <= oldest or not idle[0].is_usable):
+                idle.popleft().abort()
+            if not idle:
+                del self._idle[origin]
+        self._sweeper = loop.call_later(KEEPALIVE_S, self._sweep) if self._idle else None
+
     async def _connect(self, origin: Origin, connect_s: float) -> WireConnection:
         try:
             async with asyncio.timeout(connect_s):
-                return await self._open(origin)
+                return await self._open(origin, connect_s)
         except TimeoutError as error:
             raise UnreachableFault("connect timeout", may_have_run=False) from error
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ValueError) as error:  # ValueError: a name no resolver or TLS takes
             raise UnreachableFault(_cause_of(error), may_have_run=False) from error
 
-    async def _open(self, origin: Origin) -> WireConnection:
+    async def _open(self, origin: Origin, connect_s: float) -> WireConnection:
+        """Try the addresses in turn; a silent one may not use up the time of the others."""
         hosts = [origin.host]
         if not origin.allows_private:
             found = await self._resolver.resolve(origin.host, origin.port, socket.AF_UNSPEC)
-            hosts = [entry["host"] for entry in found]
-        loop = asyncio.get_running_loop()
+            hosts = [entry["host"] for entry in found][:MOST_ADDRESSES]
         last: OSError | None = None
         for host in hosts:
             try:
-                _, connection = await loop.create_connection(
-                    lambda: WireConnection(self, origin),
-                    host,
-                    origin.port,
-                    ssl=self._tls_context() if origin.is_tls else None,
-                    server_hostname=origin.host if origin.is_tls else None,
-                )
+                async with asyncio.timeout(connect_s / len(hosts)):
+                    return await self._open_at(origin, host)
             except OSError as error:
                 last = error
-            else:
-                return connection
-        raise last or ForbiddenAddressError(f"{origin.host} has no address")
+        raise last or OSError("no address")
+
+    async def _open_at(self, origin: Origin, host: str) -> WireConnection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: WireConnection(self, origin),
+            host,
+            origin.port,
+            ssl=self._tls_context() if origin.is_tls else None,
+            server_hostname=origin.host.rstrip(".") if origin.is_tls else None,
+        )
+        return connection
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
             self._tls = ssl.create_default_context()
+            self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
 
 
 def request_bytes(url: URL, headers: CIMultiDict[str], body: bytes) -> bytes:
     """Write a POST; ValueError when a header value would add a line."""
-    lines = [f"POST {url.raw_path_qs} HTTP/1.1", f"Host: {_host_header(url)}"]
+    lines = [f"POST {url.raw_path_qs} HTTP/1.1", f"Host: {url.host_port_subcomponent}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines.append(f"Content-Length: {len(body)}\r\n\r\n")
     head = "\r\n".join(lines)
-    if head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1:
-        raise ValueError("a header holds a line break")
+    breaks = len(lines) + 1
+    if head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
+        raise ValueError("a header holds a line break or a NUL")
     return head.encode("utf-8", "surrogateescape") + body
-
-
-def _host_header(url: URL) -> str:
-    host = f"[{url.raw_host}]" if ":" in (url.raw_host or "") else url.raw_host
-    return f"{host}" if url.is_default_port() else f"{host}:{url.port}"
 
 
 def _cause_of(error: Exception) -> str:
     """Name the error without addresses or bodies: this text reaches callers."""
+    if isinstance(error, ForbiddenAddressError):
+        return "its address is not a public one (see allow_private)"
     return type(error).__name__.removesuffix("Error")

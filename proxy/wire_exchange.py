@@ -1,165 +1,252 @@
-"""One HTTP/1.1 exchange on a connection: the parser's callbacks and the reply its caller reads.
+"""One HTTP/1.1 exchange: parses the bytes of an answer into the reply its caller reads.
 
-Made by wire_client.py. The body is buffered up to a bound; past it the socket is not read until
-the caller has caught up.
+Made by wire_client.py, which feeds it. The body is buffered up to a bound; past it the socket is
+not read until the caller has caught up. Once over, a reply no longer touches its connection, which
+by then may carry the exchange of somebody else.
 """
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
+from typing import Protocol
 
+import httptools
 from multidict import CIMultiDict
 
+from proxy.unpacking import unpacker_for
 from proxy.upstream_client import BrokenFault, UnreachableFault, UpstreamFault
 
 MOST_BUFFERED_BYTES = 262_144
 LARGEST_HEAD_BYTES = 65_536
-GZIP_OR_ZLIB = 47  # window bits that let zlib recognise either header
-ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+SWITCHING_PROTOCOLS = 101
+
+
+class Lane(Protocol):
+    """What a reply may do to its connection."""
+
+    def abort(self) -> None:
+        """Cut it."""
+
+    def pause(self) -> None:
+        """Stop reading from it."""
+
+    def resume(self) -> None:
+        """Read on."""
 
 
 class WireReply:
-    """UpstreamReply over a connection of ours; also the response parser's protocol."""
+    """UpstreamReply over a connection of ours; also its response parser's protocol."""
 
-    __slots__ = ("_abort", "_buffer", "_buffered", "_decoder", "_fault", "_head_bytes", "_pairs",
-                 "_pause", "_resume", "_waiter", "has_head", "has_length", "headers", "is_complete",
-                 "is_paused", "status")  # fmt: skip
+    __slots__ = ("_bound", "_buffer", "_fault", "_has_head", "_has_length", "_head_bytes",
+                 "_is_complete", "_is_interim", "_is_paused", "_lane", "_pairs", "_parser",
+                 "_silent_bytes", "_waiter", "headers", "is_reusable", "status")  # fmt: skip
 
-    def __init__(
-        self,
-        abort: Callable[[], None],
-        pause: Callable[[], None],
-        resume: Callable[[], None],
-    ) -> None:
+    def __init__(self, lane: Lane) -> None:
         self.status = 0
-        self.headers: Mapping[str, str] = {}
-        self.has_head = False
-        self.has_length = False
-        self.is_complete = False
-        self.is_paused = False
-        self._abort, self._pause, self._resume = abort, pause, resume
+        self.headers: CIMultiDict[str] = CIMultiDict()
+        self.is_reusable = False  # the connection has nothing of this exchange left on it
+        self._lane: Lane | None = lane
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._pairs: list[tuple[str, str]] = []
-        self._head_bytes = 0
-        self._buffer: list[bytes] = []
-        self._buffered = 0
+        self._head_bytes = self._silent_bytes = 0
+        self._has_head = self._has_length = self._is_interim = False
+        self._is_complete = self._is_paused = False
+        self._bound = MOST_BUFFERED_BYTES
+        self._buffer: bytes | bytearray = b""
         self._fault: UpstreamFault | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._decoder: zlib._Decompress | None = None
 
-    # --- the parser's side (names are httptools')
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is expected from the connection: whole, broken or closed."""
+        return self._lane is None
+
+    @property
+    def buffered_bytes(self) -> int:
+        """How much of the body has arrived and waits for the caller."""
+        return len(self._buffer)
+
+    # --- the connection's side
+
+    def feed(self, data: bytes) -> None:
+        """Take what came off the wire; afterwards `is_over` and `is_reusable` say how it stands."""
+        parser = self._parser
+        if parser is None:
+            return
+        self._silent_bytes += len(data)
+        try:
+            parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.is_reusable = False  # also when the answer was whole and rubbish follows it
+            cause = error.__context__ or error
+            what = str(cause) if isinstance(cause, OversizedHeadError) else "not valid HTTP"
+            self.fail(BrokenFault(f"answer broken: {what}", may_have_run=True))
+        else:
+            # The parser itself keeps a header line, however long, until its end.
+            if self._silent_bytes > LARGEST_HEAD_BYTES:
+                self.fail(BrokenFault(f"answer broken: {OversizedHeadError()}", may_have_run=True))
+
+    def lose_connection(self, error: Exception | None) -> None:
+        """The connection is gone: an end for a body without length, else a fault."""
+        if self._has_head and not self._has_length and error is None:
+            self._complete()
+        elif self._has_head:
+            self.fail(BrokenFault("answer cut: connection closed", may_have_run=True))
+        else:
+            self.fail(UnreachableFault("connection closed", may_have_run=True))
+
+    def fail(self, fault: UpstreamFault) -> None:
+        """The exchange broke; whoever waits is told. Without effect once it is over."""
+        if self._lane is not None:
+            self._fault = fault
+            self._end()
+
+    # --- the parser's callbacks (names are httptools')
+
+    def on_message_begin(self) -> None:
+        if self._lane is None:
+            raise ValueError("another answer follows the one asked for")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > LARGEST_HEAD_BYTES:
-            raise ValueError("response head too large")
-        text = value.decode("utf-8", "surrogateescape")
-        self._pairs.append((name.decode("ascii", "replace"), text))
+            raise OversizedHeadError
+        if not self._has_head:  # what comes later are trailers: they are dropped
+            text = value.decode("utf-8", "surrogateescape").strip(" \t")
+            self._pairs.append((name.decode("ascii", "replace"), text))
 
-    def take_head(self, status: int) -> bool:
-        """Take the head just parsed; False for an interim (1xx) one."""
-        pairs, self._pairs = self._pairs, []
-        if status < 200:
-            return False
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code() if self._parser else 0
+        if status < 100 or status == SWITCHING_PROTOCOLS:
+            raise ValueError("not a status of an answer")
+        self._is_interim = status < 200
+        if self._is_interim:
+            self._pairs = []
+            return
         self.status = status
-        headers = CIMultiDict(pairs)
-        self.headers = headers
-        self.has_length = "Content-Length" in headers or "Transfer-Encoding" in headers
-        encoding = headers.get("Content-Encoding", "identity").strip().lower()
-        if encoding in ENCODINGS:
-            self._decoder = zlib.decompressobj(GZIP_OR_ZLIB)
-        elif encoding not in {"", "identity"}:
-            raise ValueError("unsupported content encoding")
-        self.has_head = True
+        self.headers = headers = CIMultiDict(self._pairs)
+        self._has_length = "Content-Length" in headers or "Transfer-Encoding" in headers
+        self._has_head = True
         self._wake()
-        return True
 
     def on_body(self, data: bytes) -> None:
-        if self._decoder is not None:
-            data = self._decoder.decompress(data)
-        self._buffer.append(data)
-        self._buffered += len(data)
-        if self._buffered > MOST_BUFFERED_BYTES and not self.is_paused:
-            self.is_paused = True
-            self._pause()
+        self._silent_bytes = 0
+        buffer = self._buffer
+        if not buffer:
+            self._buffer = data
+        elif isinstance(buffer, bytearray):
+            buffer += data
+        else:  # one buffer, not a list: an upstream may send single bytes
+            self._buffer = bytearray(buffer)
+            self._buffer += data
+        if len(self._buffer) > self._bound and not self._is_paused and self._lane is not None:
+            self._is_paused = True
+            self._lane.pause()
         self._wake()
 
-    def complete(self) -> None:
-        """The body has ended as HTTP says it should."""
-        if self._decoder is not None and not self._decoder.eof:
-            self.fail(BrokenFault("answer cut: compressed data ended early", may_have_run=True))
+    def on_message_complete(self) -> None:
+        if self._is_interim or self._parser is None:
             return
-        self.is_complete = True
-        self._wake()
-
-    def fail(self, fault: UpstreamFault) -> None:
-        """The exchange broke; whoever waits is told."""
-        if not self.is_complete and self._fault is None:
-            self._fault = fault
-            self._wake()
-
-    def lose_connection(self, error: Exception | None) -> None:
-        """The connection is gone: an end for a body without length, else a fault."""
-        if self.has_head and not self.has_length and error is None:
-            self.complete()
-        elif self.has_head:
-            self.fail(BrokenFault("answer cut: connection closed", may_have_run=True))
-        else:
-            self.fail(UnreachableFault("connection closed", may_have_run=True))
+        self.is_reusable = self._parser.should_keep_alive()
+        self._complete()
 
     # --- the caller's side
 
     async def wait_head(self) -> None:
         """Wait until status and headers are known; raises UpstreamFault."""
-        while not self.has_head:
+        while not self._has_head:
             await self._wait()
 
     async def read(self, limit_bytes: int) -> bytes:
-        while not self.is_complete:
-            if self._buffered > limit_bytes:
-                raise BrokenFault(f"answer larger than {limit_bytes} bytes", may_have_run=True)
-            if self.is_paused:
-                self.is_paused = False
-                self._resume()
+        """Read the whole body; BrokenFault when cut or larger than the limit."""
+        if "Content-Encoding" in self.headers:
+            return await self._read_packed(limit_bytes)
+        self._bound = limit_bytes
+        self._read_on()
+        while not self._is_complete and len(self._buffer) <= limit_bytes:
             await self._wait()
-        if self._buffered > limit_bytes:
-            raise BrokenFault(f"answer larger than {limit_bytes} bytes", may_have_run=True)
+        if len(self._buffer) > limit_bytes:
+            raise _oversized(limit_bytes)
         return self._take()
 
+    async def _read_packed(self, limit_bytes: int) -> bytes:
+        body = bytearray()
+        async for piece in self.chunks():
+            body += piece
+            if len(body) > limit_bytes:
+                raise _oversized(limit_bytes)
+        return bytes(body)
+
     async def chunks(self) -> AsyncIterator[bytes]:
+        """Iterate over the body as it arrives; BrokenFault when cut."""
+        unpacker = unpacker_for(",".join(self.headers.getall("Content-Encoding", ())))
         while True:
             if self._buffer:
-                yield self._take()
-            elif self.is_complete:
+                data = self._take()
+                if unpacker is None:
+                    yield data
+                    continue
+                for piece in unpacker.pieces(data):
+                    yield piece
+            elif self._is_complete:
+                if unpacker is not None:
+                    unpacker.finish()
                 return
             else:
                 await self._wait()
 
     def close(self) -> None:
-        if not self.is_complete:
-            self._abort()
+        """Cut the connection unless the answer is whole; whoever still reads gets BrokenFault."""
+        lane = self._lane
+        self.fail(BrokenFault("answer closed before its end", may_have_run=True))
+        if lane is not None:
+            lane.abort()
+
+    # --- inside
+
+    def _complete(self) -> None:
+        """The body has ended as HTTP says it should."""
+        if self._lane is not None:
+            self._is_complete = True
+            self._read_on()
+            self._end()
+
+    def _end(self) -> None:
+        """Let go of the connection; the parser goes too, as it and this object hold each other."""
+        self._lane = self._parser = None
+        self._wake()
 
     def _take(self) -> bytes:
-        parts, self._buffer, self._buffered = self._buffer, [], 0
-        if self.is_paused:
-            self.is_paused = False
-            self._resume()
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        data, self._buffer = self._buffer, b""
+        self._read_on()
+        return bytes(data)  # the same object when it is bytes already
+
+    def _read_on(self) -> None:
+        if self._is_paused and self._lane is not None:
+            self._is_paused = False
+            self._lane.resume()
 
     async def _wait(self) -> None:
-        self._raise_fault()
+        """Wait until something has changed; raises the fault that ended the exchange."""
+        if self._fault is not None:
+            raise self._fault
         self._waiter = asyncio.get_running_loop().create_future()
         try:
             await self._waiter
         finally:
             self._waiter = None
-        if not self._buffer:
-            self._raise_fault()
-
-    def _raise_fault(self) -> None:
-        if self._fault is not None:
-            raise self._fault
 
     def _wake(self) -> None:
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+
+class OversizedHeadError(ValueError):
+    """Headers, interim answers, trailers or chunk extensions without end."""
+
+    def __str__(self) -> str:
+        return f"more than {LARGEST_HEAD_BYTES} bytes of headers"
+
+
+def _oversized(limit_bytes: int) -> BrokenFault:
+    return BrokenFault(f"answer larger than {limit_bytes} bytes", may_have_run=True)

@@ -1,5 +1,7 @@
 """The generated tables of docs/ are those the code gives; tests/docs_tables.py rewrites them."""
 
+import re
+
 import pytest
 
 from tests.docs_tables import ROOT, TABLES, fill
@@ -11,3 +13,11 @@ def test_generated_tables_are_up_to_date(name: str) -> None:
     for table in TABLES[name]:
         assert f"<!-- generated: {table} -->" in text
     assert fill(text, TABLES[name]) == text, "run: .venv/bin/python -m tests.docs_tables"
+
+
+def test_every_test_the_wire_table_names_exists() -> None:
+    text = (ROOT / "docs" / "wire.md").read_text()
+    named = re.findall(r"`([a-z0-9_/]+\.py)::(test_\w+)`", text)
+    assert len(named) > 32
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / "tests" / path).read_text(), f"{path}::{name}"

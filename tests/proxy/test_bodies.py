@@ -35,7 +35,8 @@ def sent(live: LiveSnapshot, body: bytes, target: Target = SAME, **fields: Any) 
 
 
 def test_an_unchanged_request_is_the_callers_own_bytes(live: LiveSnapshot) -> None:
-    body = b'{ "model" : "gpt-4o", "messages":[{"role":"user","content":"\\u00e9 \xc3\xa9"}], "x":1e2,\n"y":1.0}'
+    body = b'{ "model" : "gpt-4o", "messages":[{"role":"user","content":"\\u00e9 \xc3\xa9"}],'
+    body += b' "x":1e2,\n"y":1.0}'
     assert sent(live, body) is body
 
 

@@ -188,7 +188,7 @@ async def test_what_is_too_large_is_given_to_followers_and_not_kept(
 
 
 async def test_the_cache_stays_within_its_bytes(
-    cache: AnswerCache, book: PriceBook, clock: MovedClock, tmp_path: Path
+    cache: AnswerCache, book: PriceBook, clock: MovedClock
 ) -> None:
     for number in range(500):
         cache.land(

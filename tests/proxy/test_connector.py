@@ -1,4 +1,4 @@
-"""Where the gateway may connect to: the SSRF row of the security findings, checked at the socket."""
+"""Where the gateway may connect to: the SSRF findings of the security table, at the socket."""
 
 import asyncio
 import socket
@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,8 +24,9 @@ from proxy.connector import (
     open_session,
 )
 
+ANY = "0.0.0.0"  # noqa: S104 as a target, not to listen on
 PRIVATE_V4 = (
-    "0.0.0.0",
+    ANY,
     "0.1.2.3",
     "10.0.0.1",
     "10.255.255.255",
@@ -113,8 +115,8 @@ OTHER_SPELLINGS = (
     "169.254.43518",
     "127.0.0.1.",
     "127.0.0.01",
-    "１２７.０.０.１",
-    "127。0。0。1",
+    "\uff11\uff12\uff17.\uff10.\uff10.\uff11",
+    "127\u30020\u30020\u30021",
     "",
     " ",
     "localhost",
@@ -147,7 +149,7 @@ def test_addresses_inside_are_not_public(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "inner", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "0.0.0.0"]
+    "inner", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "224.0.0.1", ANY]
 )
 def test_nor_are_they_when_wrapped(inner: str) -> None:
     for address in wrapped(inner):
@@ -194,9 +196,9 @@ def test_what_the_registries_call_private_never_passes(address: IPv4Address | IP
         "https://[64:ff9b::a9fe:a9fe]/",
         "https://[fe80::1%25eth0]/",
         "https://[2002:7f00:1::]/",
-        "https://１２７.０.０.１/",
-        "https://127。0。0。1/",
-        "https://①②⑦.0.0.1/",
+        "https://\uff11\uff12\uff17.\uff10.\uff10.\uff11/",
+        "https://127\u30020\u30020\u30021/",
+        "https://\u2460\u2461\u2466.0.0.1/",
         "https://127.0.0.1./",
         "http://api.openai.com/v1",
         "http://8.8.8.8/v1",
@@ -253,13 +255,15 @@ class _Answering(ThreadedResolver):
         super().__init__()
         self._addresses = addresses
 
-    async def resolve(self, host, port=0, family=socket.AF_INET):  # type: ignore[no-untyped-def]
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
         return [
             {
                 "hostname": host,
                 "host": address,
                 "port": port,
-                "family": socket.AF_INET,
+                "family": family,
                 "proto": 0,
                 "flags": 0,
             }
@@ -308,7 +312,7 @@ async def inside() -> AsyncIterator[str]:
     async def redirect(_: web.Request) -> web.Response:
         raise web.HTTPTemporaryRedirect("/secret")
 
-    async def secret(request: web.Request) -> web.Response:
+    async def secret(_: web.Request) -> web.Response:
         return web.Response(text="secret", headers={"Set-Cookie": "a=b"}, status=200)
 
     app = web.Application()
@@ -323,7 +327,7 @@ async def inside() -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "127.1", "0x7f000001"]
+    "host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", ANY, "127.1", "0x7f000001"]
 )
 async def test_the_public_session_reaches_nothing_inside_whatever_the_url(
     inside: str, host: str

@@ -1,4 +1,4 @@
-"""Reading a call: the rows of B4 on bodies and headers, points 5, 20, 25 and 32 of the wire list."""
+"""Reading a call: B4 on bodies and headers, points 5, 20, 25 and 32 of the wire list."""
 
 import asyncio
 import gzip
@@ -33,17 +33,12 @@ def test_without_controls_nothing_is_wished() -> None:
 def test_all_controls_are_read() -> None:
     wishes = read_wishes(
         request_headers(
-            ("cache-control", "max-age=60"),
-            ("X-Apex-No-Optimize", "1"),
-            ("x-apex-receipt", "true"),
-            ("x-apex-tags", "team=search, env=prod"),
-            ("X-Session-Id", "s1"),
-            ("Idempotency-Key", "k1"),
-            ("x-stainless-retry-count", "2"),
-            ("x-stainless-read-timeout", "600.5"),
-            ("x-apex-latency-objective-ms", "250"),
+            ("cache-control", "max-age=60"), ("X-Apex-No-Optimize", "1"),
+            ("x-apex-receipt", "true"), ("x-apex-tags", "team=search, env=prod"),
+            ("X-Session-Id", "s1"), ("Idempotency-Key", "k1"), ("x-stainless-retry-count", "2"),
+            ("x-stainless-read-timeout", "600.5"), ("x-apex-latency-objective-ms", "250"),
         )
-    )
+    )  # fmt: skip
     assert wishes == CallerWishes(
         cache_control="max-age=60",
         is_no_optimize=True,
@@ -88,41 +83,15 @@ def test_bytes_that_are_no_text_stay_apart_and_can_be_stored() -> None:
     assert orjson.dumps([first.idempotency_key, first.tags, second.tags])
 
 
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("5", 5),
-        ("", 0),
-        ("-1", 0),
-        ("1.5", 0),
-        ("1e3", 0),
-        ("9" * 10, 0),
-        ("٣", 0),
-        ("²", 0),
-        ("x", 0),
-    ],
-)
-def test_whole_numbers_in_headers(text: str, number: int) -> None:
-    assert read_wishes(request_headers(("x-stainless-retry-count", text))).retry_count == number
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "1e3", "9" * 10, "٣", "²", "x"])
+def test_what_is_no_whole_number_in_a_header_counts_as_not_sent(text: str) -> None:
+    assert read_wishes(request_headers(("x-stainless-retry-count", text))).retry_count == 0
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("600", 600),
-        ("0", 0),
-        ("-5", 0),
-        ("nan", 0),
-        ("inf", 0),
-        ("-inf", 0),
-        ("1e300", 0),
-        ("None", 0),
-        ("", 0),
-    ],
-)
-def test_seconds_in_headers(text: str, seconds: float) -> None:
-    wishes = read_wishes(request_headers(("x-stainless-read-timeout", text)))
-    assert wishes.client_timeout_s == seconds
+@pytest.mark.parametrize("text", ["", "0", "-5", "nan", "inf", "-inf", "1e300", "None"])
+def test_a_timeout_that_is_none_counts_as_not_sent(text: str) -> None:
+    headers = request_headers(("x-stainless-read-timeout", text))
+    assert read_wishes(headers).client_timeout_s == 0
 
 
 @pytest.mark.parametrize(
@@ -201,32 +170,14 @@ def test_nothing_is_assumed(live: LiveSnapshot) -> None:
     assert not parsed(live, EMBED | {"stream": True}, "embeddings").is_streaming
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b" ",
-        b"{",
-        b"[]",
-        b"null",
-        b'"x"',
-        b"5",
-        b"\xef\xbb\xbf{}",
-        b"{'a': 1}",
-        b'{"a": NaN}',
-        b'{"a": Infinity}',
-        b'{"a": 1e400}',
-        b'{"a": "\xff"}',
-        b'{"a": "\\ud800"}',
-        b'{"a": "\x00"}',
-        b'{"a": 01}',
-        b'{"a": 1,}',
-        b"<html>",
-        b"[" * 100_000,
-        b'{"a":' * 100_000,
-        b"\x1f\x8b\x08",
-    ],
-)
+NO_OBJECTS = (
+    b"", b" ", b"{", b"[]", b"null", b'"x"', b"5", b"\xef\xbb\xbf{}", b"{'a': 1}", b'{"a": NaN}',
+    b'{"a": Infinity}', b'{"a": 1e400}', b'{"a": "\xff"}', b'{"a": "\\ud800"}', b'{"a": "\x00"}',
+    b'{"a": 01}', b'{"a": 1,}', b"<html>", b"[" * 100_000, b'{"a":' * 100_000, b"\x1f\x8b\x08",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NO_OBJECTS)
 def test_what_is_no_json_object_gets_a_clear_400_at_once(live: LiveSnapshot, body: bytes) -> None:
     """B4: within 50 ms, whatever it is."""
     began = time.process_time()
@@ -236,24 +187,26 @@ def test_what_is_no_json_object_gets_a_clear_400_at_once(live: LiveSnapshot, bod
     assert orjson.dumps(caught.value.document())
 
 
+WRONG: dict[str, tuple[Any, ...]] = {
+    "model": (None, "", 5, [], {}, True),
+    "messages": (None, [], {}, "hi", 5),
+    "stream": ("true", 1, 0, [], {}),
+    "stream_options": ([], "x", 5, True),
+    **dict.fromkeys(
+        ("n", "max_tokens", "max_completion_tokens"),
+        (0, -1, 1.5, "5", True, [], {}, 2**31, 2**63),
+    ),
+    **dict.fromkeys(("api_base", "base_url", "api_key", "custom_llm_provider"), ("x", None)),
+}
+WRONG_MESSAGES: tuple[tuple[Any, ...], ...] = ((None,), ("hi",), ({},), ({"role": 5},), ([],))
+
+
 @pytest.mark.parametrize(
     ("changes", "param"),
     [
-        *[({"model": value}, "model") for value in (None, "", 5, [], {}, True)],
-        *[({"messages": value}, "messages") for value in (None, [], {}, "hi", 5)],
-        *[({"messages": [value]}, "messages[0]") for value in (None, "hi", {}, {"role": 5}, [])],
+        *[({name: value}, name) for name, values in WRONG.items() for value in values],
+        *[({"messages": list(messages)}, "messages[0]") for messages in WRONG_MESSAGES],
         ({"messages": [{"role": "user"}, {"content": "x"}]}, "messages[1]"),
-        *[({"stream": value}, "stream") for value in ("true", 1, 0, [], {})],
-        *[({"stream_options": value}, "stream_options") for value in ([], "x", 5, True)],
-        *[
-            ({name: value}, name)
-            for name in ("n", "max_tokens", "max_completion_tokens")
-            for value in (0, -1, 1.5, "5", True, [], {}, 2**31, 2**63)
-        ],
-        *[
-            ({name: "x"}, name)
-            for name in ("api_base", "base_url", "api_key", "custom_llm_provider")
-        ],
     ],
 )
 def test_wrong_types_name_their_field(

@@ -43,7 +43,7 @@ def test_an_unknown_model_gets_a_404_with_its_neighbours(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["gpt-4o ", "../gpt-4o", "gpt-4о", "gpt-4o#", "GPT-4O", "gpt-4o@x", ""]
+    "name", ["gpt-4o ", "../gpt-4o", "gpt-4\u043e", "gpt-4o#", "GPT-4O", "gpt-4o@x", ""]
 )
 def test_only_the_exact_name_is_served(name: str) -> None:
     """B4: paths, fragments and look-alike letters name no model."""

@@ -1,6 +1,6 @@
 """Usage events on a real segment log: savings.md A11, rows 7, 16 and 19 of the fault table."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -225,13 +225,13 @@ def test_what_cannot_be_recorded_is_said_at_once(log: Log, book: PriceBook, step
     """Row 6: never serve what nobody could bill."""
     log.writer.close()
     ctx = context(book, log.clock)
+    take: dict[str, Callable[[], object]] = {
+        "open": lambda: log.recorder.open(ctx, TARGET),
+        "stored": lambda: log.recorder.serve_stored(ctx, stored("json", b"{}")),
+        "refuse": lambda: log.recorder.refuse(ctx, Outcome.refused, 400, "x"),
+    }
     with pytest.raises(LogWriteError) as caught:
-        if step == "open":
-            log.recorder.open(ctx, TARGET)
-        elif step == "stored":
-            log.recorder.serve_stored(ctx, stored("json", b"{}"))
-        else:
-            log.recorder.refuse(ctx, Outcome.refused, 400, "x")
+        take[step]()
     assert caught.value.hint
     log.recorder.finish(ctx)
 

@@ -1,4 +1,4 @@
-"""Which headers cross the gateway: points 4, 6-8, 27 and 31 of the wire list, B4 header injection."""
+"""Which headers cross the gateway: points 4, 6-8, 27, 31 of the wire list, B4 on injection."""
 
 import pytest
 from hypothesis import given
