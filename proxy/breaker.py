@@ -33,10 +33,16 @@ class Breaker:
         self.is_probing = True
         return True
 
-    def succeed(self) -> None:
-        self.failures, self.pause_s, self.is_probing = 0, FIRST_PAUSE_S, False
+    # A call that began before the breaker opened says nothing about now: only a probe closes it,
+    # doubles its pause, or is given back.
 
-    def fail(self, now: float) -> None:
+    def succeed(self, *, is_probe: bool = True) -> None:
+        if is_probe or not self.is_open:
+            self.failures, self.pause_s, self.is_probing = 0, FIRST_PAUSE_S, False
+
+    def fail(self, now: float, *, is_probe: bool = True) -> None:
+        if self.is_open and not is_probe:
+            return
         was_probe = self.is_probing
         self.failures += 1
         self.is_probing = False
@@ -45,9 +51,10 @@ class Breaker:
         if self.is_open:
             self.open_until = now + self.pause_s
 
-    def abandon(self) -> None:
+    def abandon(self, *, is_probe: bool = True) -> None:
         """Forget a call that told nothing (the caller left): a probe is given back."""
-        self.is_probing = False
+        if is_probe:
+            self.is_probing = False
 
 
 @dataclass(slots=True)

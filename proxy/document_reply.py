@@ -14,6 +14,7 @@ from proxy.recorder import Recorder, buckets_of
 from proxy.reply_headers import answer_headers
 from proxy.streaming.replay import as_document
 from proxy.upstream import UpstreamAnswer
+from proxy.wire_headers import header_text
 
 LARGEST_PRICED_BYTES = 1_048_576
 
@@ -37,7 +38,7 @@ def reply_stored_document(
     """Build the reply of a hit for a caller who wants a document."""
     body = as_document(answer)
     end = recorder.serve_stored(ctx, answer)
-    headers = {**answer_headers(ctx, {}), "x-apex-model": answer.served_model}
+    headers = {**answer_headers(ctx, {}), "x-apex-model": header_text(answer.served_model)}
     headers.update(cost_headers(ctx, end))
     return web.Response(body=body, content_type="application/json", headers=headers)
 

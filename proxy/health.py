@@ -34,7 +34,11 @@ class ProxyHealth:
         """Describe readiness: 200 while requests are served, 503 once draining."""
         snapshot = self.holder.live.snapshot
         breakers = self.upstream.breakers.by_upstream
-        open_breakers = sorted(name for name, breaker in breakers.items() if breaker.is_open)
+        open_breakers = sorted(
+            name
+            for name, breaker in breakers.items()
+            if breaker.is_open and name in snapshot.upstreams
+        )
         is_degraded = not self.is_bus_connected() or bool(open_breakers)
         status = "draining" if self.is_draining else "degraded" if is_degraded else "ok"
         age_s = round(self.holder.clock.now() - snapshot.built_at, 1)

@@ -7,6 +7,7 @@ happens. Called by routes.py for every data-plane endpoint.
 import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ from proxy.reply_headers import apex_headers
 from proxy.stream_reply import StreamReply, drain
 from proxy.upstream import UpstreamAnswer, UpstreamCaller
 
+logger = logging.getLogger(__name__)
+
 CLIENT_CLOSED_STATUS = 499
 IDEMPOTENCY_TTL_S = 86_400
 
@@ -65,22 +68,35 @@ class Pipeline:
             live=self.holder.live,
         )
         try:
+            return await self._handle_recorded(ctx, request)
+        except LogWriteError as error:
+            return error_response(self._unwritable(error), apex_headers(ctx))
+
+    async def _handle_recorded(
+        self, ctx: RequestContext, request: web.Request
+    ) -> web.StreamResponse:
+        try:
             self._identify(ctx, request)
             return await self._admitted(ctx, request)
         except GatewayError as error:
             return self._refuse(ctx, error)
-        except LogWriteError as error:
-            # What cannot be recorded is not served: nobody could prove its price.
-            self.metrics.count("apex_log_append_errors_total")
-            refusal = GatewayError(503, "usage_log_unwritable", str(error), error.hint)
-            return error_response(refusal, apex_headers(ctx))
+        except LogWriteError:
+            raise
+        except Exception:
+            # The traceback names code, never the request: bodies and keys stay out of logs.
+            logger.exception("unexpected error in request %s", ctx.request_id)
+            hint = "It is logged; retry, and report the request id."
+            return self._refuse(ctx, GatewayError(500, "internal_error", "A fault of ours.", hint))
+
+    def _unwritable(self, error: LogWriteError) -> GatewayError:
+        """What cannot be recorded is not served: nobody could prove its price."""
+        self.metrics.count("apex_log_append_errors_total")
+        return GatewayError(503, "usage_log_unwritable", str(error), error.hint)
 
     def _refuse(self, ctx: RequestContext, error: GatewayError) -> web.Response:
         """Record a refusal that never reached an upstream, and build its reply."""
         if ctx.open_end is None:
-            is_ours = error.status >= 500
-            outcome = Outcome.upstream_unreachable if is_ours else Outcome.refused
-            self.recorder.refuse(ctx, outcome, error.status, error.code)
+            self.recorder.refuse(ctx, _outcome_of(error), error.status, error.code)
         self.metrics.count("apex_refused_total", (error.code,))
         if isinstance(error, RelayedError):
             return error.response(apex_headers(ctx))
@@ -261,21 +277,39 @@ class Pipeline:
         landed: StoredAnswer | None = None
         try:
             stored = await self._find(ctx, plan)
+            reply.refresh_headers()
             if stored is not None:
                 await reply.stop_waiting()
                 await reply.replay(stored)
             else:
                 landed = await self._stream_from_upstream(ctx, request, reply)
-        except GatewayError as error:
+        except (GatewayError, LogWriteError, RuntimeError, ValueError) as error:
             await reply.stop_waiting()
             if not reply.has_begun:
                 raise
-            self._refuse(ctx, error)
-            await reply.fail(error)
+            await self._fail_in_stream(ctx, reply, error)
         finally:
             self.cache.land(ctx, plan, landed)
             await reply.stop_waiting()
         return reply.response
+
+    async def _fail_in_stream(
+        self, ctx: RequestContext, reply: StreamReply, error: Exception
+    ) -> None:
+        """Headers are out: END first, then the error as the stream's last event."""
+        if isinstance(error, LogWriteError):
+            error = self._unwritable(error)
+        elif not isinstance(error, GatewayError):
+            logger.error("unexpected error in stream %s", ctx.request_id, exc_info=error)
+            error = GatewayError(500, "internal_error", "The gateway failed.")
+        try:
+            self._refuse(ctx, error)
+            if ctx.open_end is not None:
+                ctx.open_end.client_status = 200
+            self.recorder.finish(ctx)
+        except LogWriteError:
+            self.metrics.count("apex_log_append_errors_total")
+        await reply.fail(error)
 
     async def _stream_from_upstream(
         self, ctx: RequestContext, request: web.Request, reply: StreamReply
@@ -299,3 +333,10 @@ class Pipeline:
             answer.reply.close()
         reasons = [{"finish_reason": reason} for reason in answer.end.finish_reasons]
         return landed if self._may_keep(ctx, answer, {"choices": reasons}) else None
+
+
+def _outcome_of(error: GatewayError) -> Outcome:
+    """How a request that never reached an upstream ended."""
+    if error.code == "internal_error":
+        return Outcome.internal_error
+    return Outcome.upstream_unreachable if error.code == "upstream_unavailable" else Outcome.refused

@@ -119,7 +119,10 @@ def put_usage(end: AttemptEnd, usage: Mapping[str, Any] | None, metrics: Metrics
     """Note the provider's usage on an END; malformed or missing usage stays unknown, never zero."""
     if usage is None:
         return
-    raw = orjson.dumps(usage)
+    try:
+        raw = orjson.dumps(usage)
+    except orjson.JSONEncodeError:  # nested beyond what can be written: nobody's usage
+        return
     end.provider_usage = raw[:PROVIDER_USAGE_LIMIT_BYTES].decode(errors="replace")
     try:
         buckets, unpriced = buckets_from_openai_usage(usage)

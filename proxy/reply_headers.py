@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from proxy.context import RequestContext
-from proxy.wire_headers import headers_down
+from proxy.wire_headers import header_text, headers_down
 
 STREAM_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -16,7 +16,7 @@ def apex_headers(ctx: RequestContext) -> dict[str, str]:
     """Return our own headers as far as they are known."""
     headers = {"x-apex-request-id": ctx.request_id, "x-apex-cache": ctx.cache}
     if ctx.open_end is not None:
-        headers["x-apex-model"] = ctx.open_end.served_model
+        headers["x-apex-model"] = header_text(ctx.open_end.served_model)
     if ctx.decision is not None:
         headers["x-apex-policy"] = ctx.decision.policy_revision
     return headers

@@ -40,6 +40,7 @@ class Failure:
     body: bytes = b""
     content_type: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_callers_haste: bool = False
 
     @property
     def is_upstream_sick(self) -> bool:
@@ -128,10 +129,15 @@ def failure_of_fault(fault: UpstreamFault) -> Failure:
     return unusable(f"Upstream: {fault}.")
 
 
-def timed_out(what: str) -> Failure:
+def timed_out(what: str, *, is_callers_haste: bool = False) -> Failure:
     """Describe a deadline that passed; the same upstream is not asked again: time is spent."""
     return Failure(
-        Outcome.upstream_timeout, 0, "upstream_timeout", f"Upstream: {what}.", "elsewhere"
+        Outcome.upstream_timeout,
+        0,
+        "upstream_timeout",
+        f"Upstream: {what}.",
+        "elsewhere",
+        is_callers_haste=is_callers_haste,
     )
 
 

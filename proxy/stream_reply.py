@@ -26,6 +26,7 @@ from proxy.streaming.replay import DONE_EVENT, as_stream
 from proxy.streaming.tap import ChatStreamTap
 from proxy.upstream import UpstreamAnswer
 from proxy.upstream_client import UpstreamFault
+from proxy.wire_headers import header_text
 
 DRAIN_S = 1.0
 WRITE_BYTES = 65_536
@@ -51,6 +52,7 @@ class StreamReply:
         self._clock = clock
         self.response = web.StreamResponse(headers=STREAM_HEADERS)
         self.response.headers.update(answer_headers(ctx, {}))
+        self._has_ended = False
         patience_s = ctx.live.snapshot.timeouts.stream_headers_s
         self._keep_alive = KeepAlive(request, self.response, patience_s, tasks)
 
@@ -58,6 +60,11 @@ class StreamReply:
     def has_begun(self) -> bool:
         """Whether headers are out, so that an error must be told in the stream."""
         return self.response.prepared
+
+    def refresh_headers(self) -> None:
+        """Take in what the cache has said meanwhile, for headers that go out early."""
+        if not self.has_begun:
+            self.response.headers.update(answer_headers(self._ctx, {}))
 
     async def stop_waiting(self) -> None:
         """End the keep-alive; called once, when the answer or the failure is known."""
@@ -166,7 +173,7 @@ class StreamReply:
     async def replay(self, answer: StoredAnswer) -> None:
         """Send a stored answer as a stream."""
         end = self._recorder.serve_stored(self._ctx, answer)
-        self.response.headers["x-apex-model"] = answer.served_model
+        self.response.headers["x-apex-model"] = header_text(answer.served_model)
         await self._send_whole(answer, end)
 
     async def send_document(self, answer: StoredAnswer, end: AttemptEnd) -> None:
@@ -190,7 +197,9 @@ class StreamReply:
         await self._eof()
 
     async def fail(self, error: GatewayError) -> None:
-        """Tell an error in a stream whose headers are out."""
+        """Tell an error in a stream whose headers are out; nothing follows what has ended."""
+        if self._has_ended:
+            return
         await self._write(b"data: %b\n\n" % orjson.dumps(error.document()))
         await self._eof()
 
@@ -214,6 +223,7 @@ class StreamReply:
             raise ClientGoneError from error
 
     async def _eof(self) -> None:
+        self._has_ended = True
         try:
             await self.response.write_eof()
         except OSError as error:

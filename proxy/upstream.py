@@ -17,7 +17,7 @@ from config.metrics import Metrics
 from ledger.events import AttemptEnd, Outcome
 from policies.snapshot import Target
 from proxy.bodies import body_for, injects_usage
-from proxy.breaker import Breakers
+from proxy.breaker import Breaker, Breakers
 from proxy.context import RequestContext
 from proxy.errors import GatewayError
 from proxy.live import UpstreamDoor
@@ -40,6 +40,7 @@ from proxy.wire_headers import headers_up
 
 LARGEST_ANSWER_BYTES = 67_108_864
 LARGEST_ERROR_BYTES = 1_048_576
+LARGEST_PRELUDE_BYTES = 1_048_576  # comments before the first event
 LEAST_DEADLINE_S = 0.05
 # What an answer must at least have: what official clients index without asking.
 ANSWER_LISTS = {"chat": "choices", "embeddings": "data"}
@@ -118,27 +119,36 @@ class UpstreamCaller:
         tries = 0
         while True:
             tries += 1
+            is_probe = breaker.is_probing  # `allows` has just said so of this very call
             try:
                 answer = await self._attempt(ctx, caller, target)
             except AttemptFailedError as error:
                 failure = error.failure
             except BaseException:
-                breaker.abandon()
+                breaker.abandon(is_probe=is_probe)
                 raise
             else:
-                breaker.succeed()
+                breaker.succeed(is_probe=is_probe)
                 return answer, None
-            if failure.is_upstream_sick:
-                breaker.fail(self._clock.monotonic())
-            else:
-                breaker.succeed()
+            self._judge(breaker, failure, is_probe=is_probe)
             standing = self._standing(ctx, tries, has_other=has_other)
             step = next_step(failure, standing, random.random())  # noqa: S311 spreads load only
-            if step.action != "retry" or not breaker.allows(self._clock.monotonic()):
+            if step.action != "retry":
                 return None, failure
             self._budget.spend()
             self._metrics.count("apex_retries_total", ("retry",))
             await asyncio.sleep(step.wait_s)
+            if not breaker.allows(self._clock.monotonic()):
+                return None, failure
+
+    def _judge(self, breaker: Breaker, failure: Failure, *, is_probe: bool) -> None:
+        """Tell the breaker what a failure says about the upstream's health."""
+        if failure.is_callers_haste:
+            breaker.abandon(is_probe=is_probe)
+        elif failure.is_upstream_sick:
+            breaker.fail(self._clock.monotonic(), is_probe=is_probe)
+        else:
+            breaker.succeed(is_probe=is_probe)
 
     def _standing(self, ctx: RequestContext, tries_here: int, *, has_other: bool) -> Standing:
         return Standing(
@@ -168,16 +178,19 @@ class UpstreamCaller:
         """Make one call; raises AttemptFailedError."""
         end = self._recorder.open(ctx, target)
         # A whole answer has no first token to wait for: its deadline is the request's own.
-        deadline_s = max(LEAST_DEADLINE_S, ctx.deadline - self._clock.monotonic())
-        if ctx.is_streaming:
-            deadline_s = min(deadline_s, ctx.live.snapshot.timeouts.first_token_s)
+        timeouts = ctx.live.snapshot.timeouts
+        patience_s = timeouts.first_token_s if ctx.is_streaming else timeouts.total_s
+        remaining_s = max(LEAST_DEADLINE_S, ctx.deadline - self._clock.monotonic())
+        deadline_s = min(patience_s, remaining_s)
         try:
             async with asyncio.timeout(deadline_s):
                 return await self._call_once(ctx, caller, target, end)
         except UpstreamFault as fault:
             raise self._failed(end, failure_of_fault(fault)) from fault
         except TimeoutError as error:
-            failure = timed_out(f"no whole answer within {deadline_s:.1f} s")
+            # Less than the operator's patience tells of the caller's haste, not of the upstream.
+            is_haste = deadline_s < patience_s * 0.9
+            failure = timed_out(f"no answer within {deadline_s:.1f} s", is_callers_haste=is_haste)
             raise self._failed(end, failure) from error
         except OversizedEventError as error:
             raise self._failed(end, unusable(f"Upstream: {error}.")) from error
@@ -217,6 +230,9 @@ class UpstreamCaller:
             failure = failure_of_status(reply.status, reply.headers, body, self._clock.now())
             raise self._failed(end, failure)
         if reply.headers.get("Content-Type", "").startswith("text/event-stream"):
+            if not ctx.is_streaming:
+                message = "The upstream sent a stream that nobody asked for."
+                raise self._failed(end, unusable(message))
             return await self._open_stream(ctx, target, door, end, reply)
         body = await reply.read(LARGEST_ANSWER_BYTES)
         return self._read_document(ctx.endpoint, target, end, reply, body)
@@ -269,7 +285,7 @@ class UpstreamCaller:
         first = b""
         async for chunk in chunks:
             first += tap.feed(chunk)
-            if tap.has_events or tap.is_done or tap.error:
+            if tap.has_events or tap.is_done or tap.error or len(first) > LARGEST_PRELUDE_BYTES:
                 break
         if tap.error is not None or not tap.has_events:
             what = "opened with an error" if tap.error else "was empty"
