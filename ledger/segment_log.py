@@ -90,6 +90,7 @@ class SegmentWriter:
             self._write_elsewhere(data, str(error))
             return
         if written != len(data):
+            self._cut_torn_record()
             self._write_elsewhere(data, f"only {written} of {len(data)} bytes were taken")
             return
         self._size += written
@@ -97,6 +98,15 @@ class SegmentWriter:
         if not self._is_dirty:
             self._is_dirty = True
             self._wake.set()
+
+    def _cut_torn_record(self) -> None:
+        """Take a torn record off the end: a later one behind it could never be read."""
+        try:
+            os.ftruncate(self._fd, self._size)
+        except OSError as error:
+            self._note_failure("a torn record stays: the file is closed", str(error))
+            self._retired.append(self._fd)
+            self._fd = _NO_FILE
 
     def _write_elsewhere(self, data: bytes, reason: str) -> None:
         """The current file is not to be trusted any more: write the records to the next one."""
@@ -147,7 +157,10 @@ class SegmentWriter:
         while not self._is_closing.is_set():
             self._wake.wait()
             self._is_closing.wait(self._sync_interval_s)
-            self._sync()
+            try:
+                self._sync()
+            except OSError as error:  # out of descriptors, say: the thread must outlive it
+                self._note_failure("a sync failed", str(error))
 
     def _sync(self) -> None:
         self._wake.clear()

@@ -22,6 +22,15 @@ def user_of(doc: Mapping[str, Any]) -> str:
     return ""
 
 
+def subjects_of(doc: Mapping[str, Any]) -> tuple[str, str]:
+    """Both names of the end user, for scopes: answers are shared only where both agree."""
+    user, identifier = doc.get("user"), doc.get("safety_identifier")
+    return (
+        user if isinstance(user, str) else "",
+        identifier if isinstance(identifier, str) else "",
+    )
+
+
 def session_of(session_header: str, user: str, first_messages_bytes: bytes) -> tuple[str, str]:
     """The session and where it came from: "header", "user", "conversation" or "none"."""
     if session_header:

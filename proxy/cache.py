@@ -29,6 +29,7 @@ class AnswerCache:
         self._flights = Flights()
         self._clock = clock
         self._metrics = metrics
+        self._purges = 0
 
     async def find(self, ctx: RequestContext, plan: CachePlan) -> StoredAnswer | None:
         """Return a stored answer or one that lands meanwhile; sets the request's cache outcome.
@@ -37,6 +38,7 @@ class AnswerCache:
         then, the caller must call `land`.
         """
         ctx.cache_reason = plan.reason
+        ctx.purges_seen = self._purges
         ctx.cache = "miss" if plan.reads else "bypass"
         if not plan.reads:
             return None
@@ -64,12 +66,14 @@ class AnswerCache:
             self._flights.land(self._name(ctx), answer)
 
     def keep(self, ctx: RequestContext, answer: StoredAnswer, ttl_s: float) -> None:
-        """Store a complete answer, unless it is too large."""
-        if answer.size_bytes <= ctx.live.snapshot.cache.max_entry_bytes:
+        """Store a complete answer, unless it is too large or was asked for before a purge."""
+        is_small = answer.size_bytes <= ctx.live.snapshot.cache.max_entry_bytes
+        if is_small and ctx.purges_seen == self._purges:
             self._store.set(self._name(ctx), answer, answer.size_bytes, ttl_s)
 
     def purge(self, tenant: str | None) -> int:
         """Forget the answers of a tenant, or all; returns how many there were."""
+        self._purges += 1
         return self._store.purge(None if tenant is None else f"{tenant}/")
 
     def report(self) -> None:

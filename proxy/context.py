@@ -61,6 +61,7 @@ class RequestContext:
     deadline: float = 0.0
     keeps_answer: bool = False
     leads_flight: bool = False
+    purges_seen: int = 0
     cache: str = "bypass"
     cache_reason: str = ""
     attempts: int = 0

@@ -137,6 +137,8 @@ def parse_body(ctx: RequestContext, body: bytes) -> None:
     _refuse_deep_extras(doc)
     ctx.model = _model_of(doc)
     _check_prompt(ctx.endpoint, doc)
+    for name in ("user", "safety_identifier"):
+        _text(doc, name)
     ctx.is_streaming = ctx.endpoint == "chat" and _flag(doc, "stream")
     options = _object(doc, "stream_options")
     ctx.asked_usage = options.get("include_usage") is True
@@ -248,6 +250,14 @@ def _count(doc: dict[str, Any], name: str, default: int) -> int:
             param=name,
         )
     return value
+
+
+def _text(doc: dict[str, Any], name: str) -> None:
+    """Whom a call is for decides who may share its answer: it must be text, or absent."""
+    if not isinstance(doc.get(name, ""), str | None):
+        raise InvalidRequestError(
+            f"The field {name} must be a string.", f"Send {name} as text.", param=name
+        )
 
 
 def _object(doc: dict[str, Any], name: str) -> dict[str, Any]:

@@ -149,6 +149,8 @@ class SnapshotHolder:
 
     def __init__(self, home: Path, key_ring: KeyRing, clock: Clock) -> None:
         self._home = home
+        self._path = home / "snapshot.sealed"
+        self._seen_ns = 0
         self._key_ring = key_ring
         self.clock = clock
         self.epoch = ""
@@ -156,6 +158,8 @@ class SnapshotHolder:
 
     def refresh(self) -> bool:
         """Take the snapshot on disk if it is newer; raises ConfigError and keeps the old one."""
+        if self._written_ns() == self._seen_ns != 0:
+            return False
         fresh = self._load()
         if fresh.snapshot.number <= self.live.snapshot.number:
             return False
@@ -163,6 +167,14 @@ class SnapshotHolder:
         return True
 
     def _load(self) -> LiveSnapshot:
-        snapshot = read_snapshot_file(self._home / "snapshot.sealed", self._key_ring)
+        self._seen_ns = self._written_ns()
+        snapshot = read_snapshot_file(self._path, self._key_ring)
         book = load_price_book(self._home / "price-books" / f"{snapshot.price_book}.json")
         return LiveSnapshot(snapshot, book, self._key_ring)
+
+    def _written_ns(self) -> int:
+        """Return when the file was written; 0 when there is none."""
+        try:
+            return self._path.stat().st_mtime_ns
+        except OSError:
+            return 0

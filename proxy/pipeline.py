@@ -23,7 +23,7 @@ from ledger.segment_log import LogWriteError
 from optimizer.caching import DocumentTooDeepError, request_digest, scope_parts
 from optimizer.decide import RequestFacts, decide
 from optimizer.decision import CachePlan, Decision
-from optimizer.session import opening_of, session_of, subject_hash, user_of
+from optimizer.session import opening_of, session_of, subject_hash, subjects_of, user_of
 from proxy.answers import StoredAnswer
 from proxy.auth import identify
 from proxy.cache import AnswerCache, may_be_stored
@@ -58,6 +58,7 @@ class Pipeline:
     metrics: Metrics
     clock: Clock
     tasks: TaskOwner
+    is_draining: bool = False
 
     async def handle(self, request: web.Request, endpoint: str) -> web.StreamResponse:
         """Answer one call; errors become replies in the caller's shape."""
@@ -68,9 +69,12 @@ class Pipeline:
             live=self.holder.live,
         )
         try:
-            return await self._handle_recorded(ctx, request)
+            response = await self._handle_recorded(ctx, request)
         except LogWriteError as error:
-            return error_response(self._unwritable(error), apex_headers(ctx))
+            response = error_response(self._unwritable(error), apex_headers(ctx))
+        if self.is_draining:
+            response.force_close()  # the next call of this client goes to another process
+        return response
 
     async def _handle_recorded(
         self, ctx: RequestContext, request: web.Request
@@ -110,11 +114,9 @@ class Pipeline:
             self.metrics.count("apex_auth_failures_total")
             raise
         ctx.wishes = read_wishes(request.headers)
-        ctx.tags = {**ctx.key.tags, **ctx.wishes.tags}
-        total_s = ctx.live.snapshot.timeouts.total_s
-        if ctx.wishes.client_timeout_s:
-            total_s = min(total_s, ctx.wishes.client_timeout_s)
-        ctx.deadline = ctx.started + total_s
+        # The operator's tags win: policies and chargeback rely on them.
+        ctx.tags = {**ctx.wishes.tags, **ctx.key.tags}
+        ctx.deadline = ctx.started + ctx.live.snapshot.timeouts.total_s
 
     async def _admitted(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
         """Hold a place at the gate for as long as the answer takes; close every START."""
@@ -123,6 +125,10 @@ class Pipeline:
         self.gate.enter(key_id, limits)
         try:
             parse_body(ctx, await read_body(request, limits.max_body_bytes))
+            if ctx.wishes.client_timeout_s and not ctx.is_streaming:
+                # A client's read timeout is a pause between bytes: of a stream it bounds no total.
+                asked_at = ctx.started + ctx.wishes.client_timeout_s
+                ctx.deadline = min(ctx.deadline, asked_at)
             self._decide(ctx)
             if ctx.is_streaming:
                 return await self._answer_stream(ctx, request)
@@ -138,15 +144,18 @@ class Pipeline:
                 ctx.open_end.client_status = error.status
             raise
         finally:
-            self.recorder.finish(ctx)
-            self.gate.leave(key_id)
+            try:
+                self.recorder.finish(ctx)
+            finally:
+                self.gate.leave(key_id)
 
     def _note_departure(self, ctx: RequestContext) -> None:
         """The caller left: the open attempt ends as client_closed, and so does one never opened."""
         if ctx.open_end is None:
             outcome = Outcome.client_closed
             self.recorder.refuse(ctx, outcome, CLIENT_CLOSED_STATUS, "client_closed")
-        elif not ctx.is_recorded:
+        elif not ctx.is_recorded and ctx.open_end.outcome is Outcome.internal_error:
+            # Otherwise the attempt has its own end already and the caller left during a pause.
             ctx.open_end.outcome = Outcome.client_closed
             ctx.open_end.client_status = CLIENT_CLOSED_STATUS
 
@@ -177,7 +186,9 @@ class Pipeline:
                 "Declare an upstream of kind openai for it.",
                 param="model",
             )
-        self._digest(ctx, decision, scope_parts(decision.cache.scope, key.tenant, key.key_id, user))
+        subject = "\0".join(subjects_of(ctx.doc))
+        scope = scope_parts(decision.cache.scope, key.tenant, key.key_id, subject)
+        self._digest(ctx, decision, scope)
 
     def _facts(self, ctx: RequestContext) -> RequestFacts:
         key, wishes = ctx.key, ctx.wishes
@@ -205,20 +216,22 @@ class Pipeline:
             raise RuntimeError("a digest needs a tenant")
         cache_key = ctx.live.tenant_keys(key.tenant).cache_key
         try:
-            digest = request_digest(ctx.doc, ctx.endpoint, decision.models[0], cache_key, scope)
+            first = ctx.targets[0]
+            origin = f"{decision.models[0]}\0{first.upstream}\0{first.model}"
+            digest = request_digest(ctx.doc, ctx.endpoint, origin, cache_key, scope)
         except DocumentTooDeepError as error:
             raise InvalidRequestError(
                 "The body is nested too deeply.", "Flatten it to at most 254 levels."
             ) from error
         ctx.request_key, ctx.prefix_blocks = digest.request_key, digest.prefix_blocks
-        if ctx.wishes.idempotency_key:
+        if ctx.wishes.idempotency_key and "no-store" not in ctx.wishes.cache_control.lower():
             ctx.body_digest = hashlib.sha256(ctx.body).hexdigest()[:32]
             name = f"idempotency/{key.key_id}/{ctx.endpoint}/{ctx.wishes.idempotency_key}"
             ctx.request_key = hmac.digest(cache_key, name.encode(), "sha256").hex()[:32]
 
     def _plan(self, ctx: RequestContext) -> CachePlan:
         """Return the decision's cache plan, or the one an Idempotency-Key asks for."""
-        if ctx.wishes.idempotency_key:
+        if ctx.body_digest:
             return CachePlan(
                 reads=True, writes=True, joins_flights=True, ttl_s=IDEMPOTENCY_TTL_S,
                 scope="key", max_age_s=None, reason="idempotency",
@@ -261,14 +274,13 @@ class Pipeline:
     ) -> bool:
         """Return whether a complete answer may be given to others or again.
 
-        The key names the first model of the decision: a fallback's answer is not that model's.
+        The key names the first target of the decision: an answer of any other is not its own.
         """
         if document is None or ctx.decision is None:
             return False
         if ctx.body_digest:
             return True
-        first_choice = ctx.live.snapshot.models[ctx.decision.models[0]]
-        return answer.target in first_choice and may_be_stored(document)
+        return answer.target == ctx.targets[0] and may_be_stored(document)
 
     async def _answer_stream(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
         plan = self._plan(ctx)

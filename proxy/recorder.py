@@ -59,9 +59,13 @@ class Recorder:
         end.served_model, end.served_tier = answer.served_model, answer.served_tier
         end.finish_reasons = answer.finish_reasons
         end.hit_of, end.response_bytes = answer.request_id, len(answer.body)
-        end.usage_source = "cache" if answer.buckets is not None else "unknown"
-        end.provider_usage = answer.provider_usage
-        if answer.buckets is not None:
+        if ctx.body_digest:
+            # The same call again, by its Idempotency-Key: neither a cost nor a saving.
+            end.usage_source, end.cache = "none", "bypass"
+        elif answer.buckets is None:
+            end.usage_source = "unknown"
+        else:
+            end.usage_source, end.provider_usage = "cache", answer.provider_usage
             put_buckets(end, answer.buckets)
         self._close_at_once(ctx, end, answer.place, answer.upstream_model)
         return end

@@ -18,6 +18,7 @@ from proxy.upstream_client import TimeoutFault, UnreachableFault, UpstreamFault
 MOST_ATTEMPTS = 5
 MOST_TRIES_HERE = 3
 FIRST_BACKOFF_S = 0.2
+LEAST_USEFUL_S = 0.25  # a call with less time left could only be paid for, not answered
 LONGEST_WAIT_S = 10.0
 MOST_RETRY_AFTER_S = 3600.0
 CREDENTIAL_STATUSES = frozenset({401, 403})
@@ -41,6 +42,7 @@ class Failure:
     content_type: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     is_callers_haste: bool = False
+    may_have_run: bool = True  # whether the provider may charge for it
 
     @property
     def is_upstream_sick(self) -> bool:
@@ -69,7 +71,8 @@ class Step:
 
 def next_step(failure: Failure, standing: Standing, jitter: float) -> Step:
     """Choose the next step; `jitter` is a unit draw that spreads retries."""
-    if failure.cure == "none" or standing.attempts >= MOST_ATTEMPTS:
+    is_over = standing.remaining_s < LEAST_USEFUL_S or standing.attempts >= MOST_ATTEMPTS
+    if failure.cure == "none" or is_over:
         return Step("give_up")
     is_quick_retry_wise = (
         failure.cure == "anywhere"
@@ -99,6 +102,7 @@ def failure_of_status(status: int, headers: Mapping[str, str], body: bytes, now:
             "upstream_credentials_rejected",
             "The upstream refused the gateway's own credentials.",
             "elsewhere",
+            may_have_run=False,
         )
     if status < 400:
         return unusable(f"The upstream answered with a redirect ({status}).")
@@ -114,6 +118,7 @@ def failure_of_status(status: int, headers: Mapping[str, str], body: bytes, now:
         body=body,
         content_type=headers.get("Content-Type", ""),
         headers=headers,
+        may_have_run=False,  # providers do not charge for errors
     )
 
 
@@ -123,9 +128,13 @@ def failure_of_fault(fault: UpstreamFault) -> Failure:
         return timed_out(str(fault))
     if isinstance(fault, UnreachableFault):
         return Failure(
-            Outcome.upstream_unreachable, 0, "upstream_unreachable", f"Upstream: {fault}.",
+            Outcome.upstream_unreachable,
+            0,
+            "upstream_unreachable",
+            f"Upstream: {fault}.",
             "anywhere",
-        )  # fmt: skip
+            may_have_run=fault.may_have_run,
+        )
     return unusable(f"Upstream: {fault}.")
 
 

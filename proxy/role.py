@@ -118,7 +118,6 @@ class ProxyProcess:
 
     async def drain(self, drain_s: float) -> None:
         """Wait for open requests to end, at most `drain_s` seconds."""
-        self.health.is_draining = True
         with suppress(TimeoutError):
             async with asyncio.timeout(drain_s):
                 await self.gate.wait_idle()
@@ -152,6 +151,7 @@ async def run_proxy(
     tune_gc()
     logger.info("proxy %d serves on %s", index, site.name)
     await stop.wait()
+    process.health.is_draining = process.pipeline.is_draining = True
     await site.stop()
     await process.drain(limits.drain_s)
     await runner.cleanup()

@@ -104,7 +104,7 @@ class StreamReply:
             async for chunk in answer.chunks:
                 out = tap.feed(chunk)
                 if out:
-                    if self._is_reader_slow():  # which is no stall of the upstream
+                    if self._may_block(out):  # which is no stall of the upstream
                         idle_at = total_at
                         deadline.reschedule(total_at)
                     await self._write(out)
@@ -118,9 +118,11 @@ class StreamReply:
         if out:
             await self._write(out)
 
-    def _is_reader_slow(self) -> bool:
+    def _may_block(self, data: bytes) -> bool:
+        """Whether the caller still has bytes to take, or gets more than fits into buffers."""
         transport = self._request.transport
-        return transport is not None and transport.get_write_buffer_size() > 0
+        is_behind = transport is not None and transport.get_write_buffer_size() > 0
+        return is_behind or len(data) >= WRITE_BYTES
 
     async def _end(self, tap: ChatStreamTap, end: AttemptEnd) -> None:
         """Settle the outcome, write END, then let the caller see the end."""
@@ -218,9 +220,18 @@ class StreamReply:
         if end is not None:
             end.response_bytes += len(data)
         try:
-            await self.response.write(data)
-        except OSError as error:
+            if not self._may_block(data):
+                await self.response.write(data)
+                return
+            async with asyncio.timeout(self._ctx.live.snapshot.timeouts.idle_s):
+                await self.response.write(data)
+        except OSError as error:  # TimeoutError is one: who does not read is as good as gone
+            self._cut()
             raise ClientGoneError from error
+
+    def _cut(self) -> None:
+        if self._request.transport is not None:
+            self._request.transport.abort()
 
     async def _eof(self) -> None:
         self._has_ended = True

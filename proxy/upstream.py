@@ -14,7 +14,7 @@ import orjson
 
 from config.clock import Clock
 from config.metrics import Metrics
-from ledger.events import AttemptEnd, Outcome
+from ledger.events import AttemptEnd
 from policies.snapshot import Target
 from proxy.bodies import body_for, injects_usage
 from proxy.breaker import Breaker, Breakers
@@ -307,9 +307,7 @@ class UpstreamCaller:
         """Note on the END what went wrong."""
         end.outcome = failure.outcome
         end.error_code = failure.code
-        end.usage_source = "none" if failure.status else "unknown"
-        if failure.outcome is Outcome.upstream_unreachable:
-            end.usage_source = "none"
+        end.usage_source = "unknown" if failure.may_have_run else "none"
         if failure.retry_after_s is not None:
             end.retry_after_ms = int(failure.retry_after_s * 1000)
         return AttemptFailedError(failure)

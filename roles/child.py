@@ -20,6 +20,7 @@ from config.clock import Clock
 
 FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 5.0
+LONGEST_REPORT_BYTES = 64 * 1024 * 1024  # a snapshot's report names every model and tenant
 # A child that lived this long failed for a new reason; one that was killed did not fail at all.
 STEADY_AFTER_S = 10.0
 
@@ -149,7 +150,7 @@ class Child:
 
     async def _read_reports(self, read_fd: int) -> None:
         """Hand on what the child reports; the pipe ends when the child does."""
-        reader = asyncio.StreamReader()
+        reader = asyncio.StreamReader(limit=LONGEST_REPORT_BYTES)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_fd, "rb", buffering=0)
         )
@@ -158,6 +159,8 @@ class Child:
                 report = decode_line(line)
                 if report is not None:
                     self._on_report(self, report)
+        except ValueError:
+            _log.error("%s reported more than %d bytes", self.spec.name, LONGEST_REPORT_BYTES)
         finally:
             transport.close()
 

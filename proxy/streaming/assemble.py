@@ -28,7 +28,7 @@ def assemble_completion(stream: bytes) -> dict[str, Any]:
         for name, value in chunk.items():
             if name not in STREAM_ONLY and (value or name not in completion):
                 completion[name] = value
-    if not completion:
+    if not completion and not choices:
         raise ValueError("the stream holds no chunk")
     completion["object"] = "chat.completion"
     completion["choices"] = [_finished(choices[index]) for index in sorted(choices)]

