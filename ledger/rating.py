@@ -6,6 +6,7 @@ formula is the plain sum of tokens x price over the buckets, for baseline and ac
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from ledger.token_buckets import TokenBuckets, buckets_from_openai_usage
 
@@ -20,7 +21,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what follows from a price is computed once
 class Price:
     """Pico-USD per token (USD per million tokens times 1,000,000); None is unknown, never free."""
 
@@ -34,6 +35,19 @@ class Price:
     reasoning: int | None = None
     audio_output: int | None = None
     image_output: int | None = None
+
+    @cached_property
+    def paying_fields(self) -> tuple[str, ...]:
+        """For each bucket the field that pays for it, "" for none."""
+        return tuple(
+            next((field for field in fields if getattr(self, field) is not None), "")
+            for _, fields in _PAID_BY
+        )
+
+    @cached_property
+    def tariff(self) -> tuple[int | None, ...]:
+        """For each bucket its pico-USD per token, stand-ins included."""
+        return tuple(getattr(self, field) if field else None for field in self.paying_fields)
 
 
 class PriceState(StrEnum):
@@ -79,13 +93,11 @@ _PAID_BY: tuple[tuple[str, tuple[str, ...]], ...] = (
 def cost_picousd(buckets: TokenBuckets, price: Price) -> int | None:
     """The exact sum over buckets of tokens x price; None when a used bucket has no price."""
     cost = 0
-    for bucket, fields in _PAID_BY:
-        tokens = getattr(buckets, bucket)
+    for tokens, amount in zip(buckets, price.tariff, strict=True):
         if tokens:
-            field = _paying_field(price, fields)
-            if field is None:
+            if amount is None:
                 return None
-            cost += tokens * getattr(price, field)
+            cost += tokens * amount
     return cost
 
 
@@ -93,18 +105,12 @@ def state_for(quote: Quote, buckets: TokenBuckets) -> PriceState:
     """The state of this attempt's cost: a disputed audio price taints only what used audio."""
     if quote.price is None:
         return PriceState.unknown
-    used = {
-        _paying_field(quote.price, fields)
-        for bucket, fields in _PAID_BY
-        if getattr(buckets, bucket)
-    }
-    if None in used:
-        return PriceState.unknown
-    return PriceState.agreed if used <= quote.agreed_buckets else quote.state
-
-
-def _paying_field(price: Price, fields: tuple[str, ...]) -> str | None:
-    for field in fields:
-        if getattr(price, field) is not None:
-            return field
-    return None
+    state = PriceState.agreed
+    for tokens, field in zip(buckets, quote.price.paying_fields, strict=True):
+        if not tokens:
+            continue
+        if not field:
+            return PriceState.unknown
+        if field not in quote.agreed_buckets:
+            state = quote.state
+    return state

@@ -3,8 +3,10 @@
 Made by routes.py, filled by pipeline.py and its stages, read last by recorder.py.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optimizer.decision import Decision, Draws
 
@@ -14,19 +16,22 @@ if TYPE_CHECKING:
     from proxy.live import LiveSnapshot
 
 
-@dataclass(slots=True)
-class CallerWishes:
+class CallerWishes(NamedTuple):
     """What the caller asked of the gateway in headers (wire names in intake.py)."""
 
     cache_control: str = ""
     is_no_optimize: bool = False
     wants_receipt: bool = False
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = MappingProxyType({})
     session: str = ""
     idempotency_key: str = ""
     retry_count: int = 0
     client_timeout_s: float = 0.0
     latency_objective_ms: int = 0
+
+
+NO_WISHES = CallerWishes()
+NO_DRAWS = Draws(0.0, 0.0)
 
 
 @dataclass(slots=True)
@@ -37,7 +42,7 @@ class RequestContext:
     endpoint: str
     started: float
     live: "LiveSnapshot"
-    wishes: CallerWishes = field(default_factory=CallerWishes)
+    wishes: CallerWishes = NO_WISHES
     key: "KeyRecord | None" = None
     tags: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -52,7 +57,7 @@ class RequestContext:
     session_source: str = ""
     user_hash: str = ""
     salt_epoch: str = ""
-    draws: Draws = field(default_factory=lambda: Draws(0.0, 0.0))
+    draws: Draws = NO_DRAWS
     decision: Decision | None = None
     targets: tuple["Target", ...] = ()
     request_key: str = ""

@@ -9,6 +9,7 @@ from config.clock import Clock
 from ledger.events import Outcome
 from proxy.answers import StoredAnswer
 from proxy.context import RequestContext
+from proxy.ready_response import document_response
 from proxy.receipts import cost_headers
 from proxy.recorder import Recorder, buckets_of
 from proxy.reply_headers import answer_headers
@@ -19,7 +20,9 @@ from proxy.wire_headers import header_text
 LARGEST_PRICED_BYTES = 1_048_576
 
 
-def reply_document(ctx: RequestContext, answer: UpstreamAnswer, recorder: Recorder) -> web.Response:
+def reply_document(
+    ctx: RequestContext, request: web.BaseRequest, answer: UpstreamAnswer, recorder: Recorder
+) -> web.Response:
     """Record the answer and build the reply."""
     end = answer.end
     end.outcome, end.client_status = Outcome.ok, answer.status
@@ -27,20 +30,18 @@ def reply_document(ctx: RequestContext, answer: UpstreamAnswer, recorder: Record
     headers = answer_headers(ctx, answer.headers)
     if len(answer.body) <= LARGEST_PRICED_BYTES:
         headers.update(cost_headers(ctx, end))
-    return web.Response(
-        status=answer.status, body=answer.body, content_type="application/json", headers=headers
-    )
+    return document_response(request, answer.status, headers, answer.body)
 
 
 def reply_stored_document(
-    ctx: RequestContext, answer: StoredAnswer, recorder: Recorder
+    ctx: RequestContext, request: web.BaseRequest, answer: StoredAnswer, recorder: Recorder
 ) -> web.Response:
     """Build the reply of a hit for a caller who wants a document."""
     body = as_document(answer)
     end = recorder.serve_stored(ctx, answer)
     headers = {**answer_headers(ctx, {}), "x-apex-model": header_text(answer.served_model)}
     headers.update(cost_headers(ctx, end))
-    return web.Response(body=body, content_type="application/json", headers=headers)
+    return document_response(request, 200, headers, body)
 
 
 def stored_document(ctx: RequestContext, answer: UpstreamAnswer, clock: Clock) -> StoredAnswer:

@@ -14,7 +14,7 @@ from config.secrets import KeyRing
 from ledger.events import UNKNOWN_HOST
 from ledger.price_book import PriceBook, load_price_book
 from optimizer.decision import Draws
-from optimizer.session import draw_arms
+from optimizer.session import draw_arms, unit_draw
 from policies.model import Policy
 from policies.snapshot import Snapshot, Target, Upstream, read_snapshot_file
 from proxy.connector import check_upstream_url
@@ -70,6 +70,7 @@ class LiveSnapshot:
             if upstream.kind in {"openai", "mock"}
         }
         self.places = {name: _place_of(each) for name, each in snapshot.upstreams.items()}
+        self._targets: dict[tuple[str, ...], tuple[Target, ...]] = {}
         self._key_ring = key_ring
         self._tenant_keys: dict[str, TenantKeys] = {}
         self._salts: dict[str, tuple[bytes, bytes]] = {}
@@ -84,12 +85,17 @@ class LiveSnapshot:
             self._tenant_keys[tenant] = keys
         return keys
 
-    def draw(self, epoch: str, tenant: str, session: str) -> Draws:
-        """Draw both arms of a session; the salts change with the epoch (a month)."""
+    def draw(self, epoch: str, tenant: str, session: str, *, has_candidate: bool = True) -> Draws:
+        """Draw the arms of a session; the salts change with the epoch (a month).
+
+        Without a candidate nobody reads the canary's draw, and it stays 0.
+        """
         salts = self._salts.get(epoch)
         if salts is None:
             salts = self._key_ring.arm_salt(epoch), self._key_ring.arm_salt(f"canary/{epoch}")
             self._salts = {epoch: salts}
+        if not has_candidate:
+            return Draws(unit_draw(salts[0], tenant, session), 0.0)
         return draw_arms(salts[0], salts[1], tenant, session)
 
     def policies_of(self, tenant: str) -> tuple[Policy, Policy | None]:
@@ -108,7 +114,12 @@ class LiveSnapshot:
 
     def targets_of(self, models: tuple[str, ...]) -> tuple[Target, ...]:
         """Return where the models of a decision can be served, in the order to try them."""
-        return tuple(target for name in models for target in self.snapshot.models[name])
+        targets = self._targets.get(models)
+        if targets is None:
+            served = (target for name in models for target in self.snapshot.models[name])
+            targets = tuple(target for target in served if target.upstream in self.doors)
+            self._targets[models] = targets  # as many entries as there are routes
+        return targets
 
 
 def _place_of(upstream: Upstream) -> Place:

@@ -172,14 +172,13 @@ class Pipeline:
         ctx.session_hash = subject_hash(keys.subject_key, session)
         ctx.user_hash = subject_hash(keys.subject_key, user)
         ctx.salt_epoch = self.holder.epoch
-        ctx.draws = ctx.live.draw(ctx.salt_epoch, key.tenant, session)
         active, candidate = ctx.live.policies_of(key.tenant)
+        ctx.draws = ctx.live.draw(
+            ctx.salt_epoch, key.tenant, session, has_candidate=candidate is not None
+        )
         decision = decide(self._facts(ctx), active, candidate, ctx.draws, ctx.live.snapshot.models)
         ctx.decision = decision
-        ctx.targets = tuple(
-            target for target in ctx.live.targets_of(decision.models)
-            if target.upstream in ctx.live.doors
-        )  # fmt: skip
+        ctx.targets = ctx.live.targets_of(decision.models)
         if not ctx.targets:
             raise InvalidRequestError(
                 f"No upstream that serves {ctx.model} speaks this dialect yet.",
@@ -260,9 +259,9 @@ class Pipeline:
         try:
             stored = await self._find(ctx, plan)
             if stored is not None:
-                return reply_stored_document(ctx, stored, self.recorder)
+                return reply_stored_document(ctx, request, stored, self.recorder)
             answer = await self.upstream.call(ctx, request.headers)
-            response = reply_document(ctx, answer, self.recorder)
+            response = reply_document(ctx, request, answer, self.recorder)
             if plan.writes and self._may_keep(ctx, answer, answer.document):
                 landed = stored_document(ctx, answer, self.clock)
             return response

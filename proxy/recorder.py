@@ -85,7 +85,9 @@ class Recorder:
         end.is_final = True
         end.total_us = self._since_us(ctx.started)
         ctx.is_recorded = True
-        self._sink.start_and_end(draft_start(ctx, place, model, self._clock), end)
+        start = draft_start(ctx, place, model, self._clock)
+        start.cache = end.cache  # a replay by Idempotency-Key is no hit in either
+        self._sink.start_and_end(start, end)
         self._count(ctx, end)
 
     def _close_previous(self, ctx: RequestContext) -> None:
@@ -99,7 +101,7 @@ class Recorder:
 
     def _count(self, ctx: RequestContext, end: AttemptEnd) -> None:
         outcome = str(end.outcome)
-        self._metrics.count("apex_requests_total", (ctx.endpoint, outcome, ctx.cache))
+        self._metrics.count("apex_requests_total", (ctx.endpoint, outcome, end.cache))
         self._metrics.count("apex_attempts_total", (end.upstream, outcome))
         self._metrics.observe("apex_request_seconds", end.total_us / 1e6, (ctx.endpoint,))
         if end.first_byte_us:

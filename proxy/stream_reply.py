@@ -135,7 +135,7 @@ class StreamReply:
         if end.outcome is Outcome.ok:
             last = self._receipt(end) + tap.held
         elif tap.error is not None:
-            last = b""
+            last = tap.held
         else:
             last = error_event("The upstream's stream broke off.", end.error_code)
         self._recorder.finish(self._ctx)

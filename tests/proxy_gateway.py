@@ -7,6 +7,7 @@ back from the segments; nothing of the product is replaced.
 import asyncio
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -65,6 +66,7 @@ class ProxyGateway:
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
         cache: CacheConfig | None = None,
+        send_buffer_bytes: int = 0,
     ) -> None:
         self.home = directory / "home"
         self.settings = load_settings({"APEX_HOME": str(self.home)})
@@ -73,6 +75,7 @@ class ProxyGateway:
         first = next(iter(upstreams))
         self._models = dict(models or {}) or {"gpt-4o-mini": (Target(first, "gpt-4o-mini"),)}
         self._policy = policy if isinstance(policy, Policy) else load_policy(policy)
+        self._send_buffer_bytes = send_buffer_bytes
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.base_url = ""
@@ -81,6 +84,8 @@ class ProxyGateway:
         self.home.mkdir(parents=True, exist_ok=True)
         self.write_snapshot(1)
         sock = socket.create_server(("127.0.0.1", 0))
+        if self._send_buffer_bytes:  # what is accepted inherits it
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer_bytes)
         port = sock.getsockname()[1]
         self.base_url = f"http://127.0.0.1:{port}/v1"
         # The test's own task group would hide the proxy's errors until the end.
@@ -96,12 +101,24 @@ class ProxyGateway:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.begin_stop()
+        await self.wait_for_end()
+
+    def begin_stop(self) -> None:
+        """Ask the proxy to drain and to end, as SIGTERM does."""
         self._stop.set()
+
+    async def wait_for_end(self) -> None:
+        """Wait until the proxy has ended; raises what it failed with."""
         if self._task is not None:
             await self._task
 
-    def write_snapshot(self, number: int) -> None:
-        """Seal a snapshot the way the control process does."""
+    @property
+    def port(self) -> int:
+        return int(self.base_url.removesuffix("/v1").rpartition(":")[2])
+
+    def write_snapshot(self, number: int, **changes: Any) -> None:
+        """Seal a snapshot the way the control process does; `changes` are fields of Snapshot."""
         key_ring = load_key_ring(self.settings)
         book = load_price_book()
         books = self.home / "price-books"
@@ -134,7 +151,8 @@ class ProxyGateway:
             cache=cache,
             price_book=book.hash,
         )
-        write_snapshot_file(self.home / "snapshot.sealed", snapshot, key_ring)
+        changed = replace(snapshot, **changes)
+        write_snapshot_file(self.home / "snapshot.sealed", changed, key_ring)
 
     def events(self) -> list[dict[str, Any]]:
         """Return every usage event in the log, in order of writing."""

@@ -2,8 +2,8 @@
 
 Called by proxy.stream_reply for every chunk. The bytes that go on to the caller are the upstream's
 own. Two things are changed: a usage chunk the caller did not ask for is left out, and the end
-marker is held back, so that the END record is written before the caller can believe the answer
-complete. Every event is parsed: that costs a microsecond, searching it for marks cost ten.
+marker, or an error, is held back, so that the END record is written before the caller can know how
+it ended. Every event is parsed: that costs a microsecond, searching it for marks cost ten.
 """
 
 from typing import Any
@@ -96,7 +96,8 @@ class ChatStreamTap:
         if doc.get("error"):
             error = doc["error"]
             self.error = error if isinstance(error, dict) else {"message": str(error)}
-            return event
+            self.held = event
+            return b""
         return b"" if self._learn(doc) and self._strips_usage else event
 
     def _learn(self, doc: dict[str, Any]) -> bool:

@@ -7,11 +7,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
+import aiohttp
 import openai
 import pytest
 import uvloop
 
 from policies.snapshot import Target
+from roles.bus_server import BusServer
 from tests.fault_upstream import FaultUpstream
 from tests.gateway import wait_until
 from tests.proxy.calls import QUICK
@@ -62,4 +64,20 @@ async def client(gateway: ProxyGateway) -> AsyncIterator[openai.AsyncOpenAI]:
     async with openai.AsyncOpenAI(
         base_url=gateway.base_url, api_key=API_KEY, max_retries=0, timeout=20
     ) as made:
+        yield made
+
+
+@pytest.fixture
+async def bus(gateway: ProxyGateway) -> AsyncIterator[BusServer]:
+    """The control process's end of the bus, with the gateway connected."""
+    server = BusServer(gateway.home / "run" / "bus.sock")
+    await server.start()
+    await wait_until(lambda: bool(server.proxies))
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as made:
         yield made

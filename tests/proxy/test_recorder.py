@@ -64,7 +64,7 @@ def context(book: PriceBook, clock: Clock, **fields: Any) -> RequestContext:
 
 def test_an_attempt_is_a_start_and_an_end(log: Log, book: PriceBook) -> None:
     ctx = context(book, log.clock, decision=decision(), session_hash="s", cache="miss")
-    ctx.wishes.tags = {"team": "search"}
+    ctx.wishes = ctx.wishes._replace(tags={"team": "search"})
     end = log.recorder.open(ctx, TARGET)
     end.outcome, end.client_status = Outcome.ok, 200
     log.recorder.finish(ctx)

@@ -74,11 +74,13 @@ class Pair:
         try:
             async with asyncio.timeout(5):
                 reply = await client.send(call)
-                if streams:
-                    body = b"".join([part async for part in reply.chunks()])
-                else:
-                    body = await reply.read(LIMIT)
-                reply.close()
+                try:
+                    if streams:
+                        body = b"".join([part async for part in reply.chunks()])
+                    else:
+                        body = await reply.read(LIMIT)
+                finally:
+                    reply.close()
         except UpstreamFault as fault:
             return (type(fault).__name__, fault.may_have_run)
         finally:
@@ -86,7 +88,7 @@ class Pair:
         return reply.status, [(name.lower(), text) for name, text in reply.headers.items()], body
 
 
-@pytest.fixture(scope="module", params=LOOPS.values(), ids=LOOPS)
+@pytest.fixture(scope="module", params=list(LOOPS.values()), ids=list(LOOPS))
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     with Pair(request.param) as made:
         yield made
@@ -129,7 +131,10 @@ def answers(draw: st.DrawFn) -> bytes:
             body, head = gzip.compress(body), head + b"Content-Encoding: gzip\r\n"
         case "deflate":
             body, head = zlib.compress(body), head + b"Content-Encoding: deflate\r\n"
-    match draw(st.sampled_from(["length", "lie", "chunked", "bad chunk", "close"])):
+    framings = ["length", "lie", "chunked", "close"]
+    if b"Content-Encoding" not in head:  # with it, aiohttp's client can wait without end
+        framings.append("bad chunk")
+    match draw(st.sampled_from(framings)):
         case "length":
             return sized(body, head)
         case "lie":

@@ -167,7 +167,7 @@ def test_a_stream_without_its_end_marker_is_not_done(last: bytes) -> None:
         (5, {"message": "5"}),
     ],
 )
-def test_an_error_inside_the_stream_is_noted_and_passed_on_as_the_last_thing(
+def test_an_error_inside_the_stream_is_noted_and_held_as_the_last_thing(
     error: Any, noted: dict[str, Any]
 ) -> None:
     opening, event = event_of(whole_stream()[0]), event_of({"error": error})
