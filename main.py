@@ -6,6 +6,7 @@ plane's engines. Nobody imports this module.
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ OUR_PACKAGES = (
     "admin_api",
     "roles",
 )
+BROKEN_PIPE_STATUS = 141  # what a shell shows for a program that SIGPIPE ended
 AddArguments = Callable[[argparse.ArgumentParser], None]
 
 
@@ -42,13 +44,37 @@ def _add_child_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mock-url", default=None, help=argparse.SUPPRESS)
 
 
+def _add_mock_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=None,
+        metavar="PORT",
+        help="listen on this port (default: the first free one from 8082; 0: any)",
+    )
+    parser.add_argument(
+        "--host",
+        default=None,
+        metavar="ADDRESS",
+        help="listen on this address (default: 127.0.0.1); the mock accepts every key",
+    )
+    _add_child_arguments(parser)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: write a number up to 65535")
+    return int(text)
+
+
 def _add_usage_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--group-by",
         default="model",
         metavar="DIMENSION",
-        help="model, served_model, key, tag or day (default: model)",
+        help="model, served_model, key, tag, day, upstream, cache or tenant (default: model)",
     )
+    parser.add_argument("--tenant", metavar="NAME", help="only this tenant's (default: everyone's)")
     parser.add_argument("--from", dest="from_", metavar="TIME", help="first moment, ISO 8601, UTC")
     parser.add_argument("--to", metavar="TIME", help="end of the period, not in it, ISO 8601, UTC")
     _add_json_argument(parser)
@@ -84,7 +110,7 @@ VERBS = (
     Verb("proxy", "roles.proxy_process:run", "run the data plane alone", _add_child_arguments),
     Verb("admin", "roles.split:run_admin", "run the admin API alone (needs server engines)"),
     Verb("worker", "roles.split:run_worker", "run the shipper alone (needs server engines)"),
-    Verb("mock", "roles.mock_process:run", "run the mock provider alone", _add_child_arguments),
+    Verb("mock", "roles.mock_process:run", "run the mock provider alone", _add_mock_arguments),
     Verb("migrate", "roles.prepare:run_migrate", "bring the stores to this version's schema"),
     Verb(
         "usage",
@@ -131,6 +157,28 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(words: list[str] | None = None) -> int:
     """Run one verb; the process's exit status (0 good, 2 refused with a hint)."""
+    try:
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if _can_print():
+            raise
+        # The reader left, as `| head` does. Else the interpreter would fail once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE_STATUS
+
+
+def _can_print() -> bool:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return False
+    return True
+
+
+def _run(words: list[str] | None) -> int:
     arguments = build_parser().parse_args(words)
     from config.errors import ConfigError
     from config.settings import load_settings

@@ -6,12 +6,14 @@ from typing import Protocol
 
 from aiohttp import web
 
+from admin_api.key_names import ReadKeyNames
 from config.clock import Clock
 from config.metrics import Metrics
 from config.settings import Settings
 from ledger.conservation import ConservationReport
 from ledger.open_attempts import OpenWindow
 from ledger.price_book import PriceBook
+from policies.snapshot import Snapshot
 from storage.columnar import Columnar
 
 
@@ -69,6 +71,8 @@ class AdminContext:
     bus: CachePurger
     price_book: Callable[[], PriceBook]
     tenants: Callable[[], frozenset[str]]
+    snapshot: Callable[[], Snapshot]
+    key_names: ReadKeyNames
     check_dependencies: Callable[[], Awaitable[dict[str, DependencyState]]]
 
 

@@ -16,6 +16,7 @@ import orjson
 
 from config.errors import ConfigError
 from config.files import write_atomically
+from config.process_identity import ProcessIdentity, identify_own
 
 logger = logging.getLogger(__name__)
 
@@ -89,14 +90,29 @@ def find_lock_owner(home: Path) -> int | None:
     return None
 
 
-def write_discovery(directory: Path, name: str, content: Mapping[str, Any]) -> None:
-    """Announce a role as {directory}/{name}.json, whole or not at all. OSError."""
+def write_discovery(directory: Path, name: str, content: Mapping[str, Any]) -> bool:
+    """Announce a role as {directory}/{name}.json, whole or not at all. OSError.
+
+    False, and nothing is written, where another living process has announced that role.
+    """
+    other = _find_other(directory, name)
+    if other is not None:
+        logger.warning(
+            "not announced: %s is of process %s, which runs", directory / f"{name}.json", other
+        )
+        return False
+    own = identify_own()
+    identity = {"pid": own.pid, "boot_id": own.boot_id, "started_ticks": own.started_ticks}
     directory.mkdir(parents=True, exist_ok=True)
-    write_atomically(directory / f"{name}.json", orjson.dumps(dict(content)) + b"\n")
+    data = orjson.dumps({**identity, **content}) + b"\n"
+    write_atomically(directory / f"{name}.json", data)
+    return True
 
 
 def remove_discovery(directory: Path, name: str) -> None:
-    """Withdraw an announcement at the role's end; nothing happens when there is none."""
+    """Withdraw an announcement, or what a dead process left; another living one's stays."""
+    if _find_other(directory, name) is not None:
+        return
     with contextlib.suppress(FileNotFoundError):
         (directory / f"{name}.json").unlink()
 
@@ -115,6 +131,20 @@ def read_discovery(directory: Path) -> dict[str, dict[str, Any]]:
         else:
             logger.warning("discovery file %s is left out: not a JSON object", path)
     return announced
+
+
+def _find_other(directory: Path, name: str) -> int | None:
+    """The pid of the living process, other than this one, that a discovery file tells of."""
+    own = identify_own()
+    try:
+        content = orjson.loads((directory / f"{name}.json").read_bytes())
+        pid = int(content["pid"])
+        boot_id = str(content.get("boot_id", own.boot_id))
+        ticks = int(content.get("started_ticks", own.started_ticks if pid == own.pid else 0))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    recorded = ProcessIdentity(pid, boot_id, ticks)
+    return pid if recorded != own and recorded.is_alive() else None
 
 
 def _read_pid(descriptor: int) -> int | None:

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from typing import Literal
 
 # These speak at INFO about every request, query or migration step; ours say what matters.
-QUIET_LOGGERS = ("aiohttp.access", "alembic", "asyncio", "clickhouse_connect", "sqlalchemy")
+QUIET_LOGGERS = ("aiohttp.access", "alembic", "asyncio", "sqlalchemy")
+# These repeat every failed attempt at length; the caller gets it as an exception and says it once.
+SILENT_LOGGERS = ("clickhouse_connect", "urllib3")
 
 # A message may quote what a client sent: it must not be able to fake a line of its own.
 _CONTROL_CHARACTERS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
@@ -28,6 +30,8 @@ def configure_logging(log_format: Literal["text", "json"], role: str) -> None:
     root.setLevel(logging.INFO)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in SILENT_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
 
 
@@ -47,7 +51,10 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; `severity`, `time`, `message` and `stack_trace` are GCP's names."""
+    """One JSON object a line; `severity`, `time`, `message` and `stack_trace` are GCP's names.
+
+    What a caller passes as `extra={"fields": {...}}` stands beside them, and never replaces them.
+    """
 
     def __init__(self, role: str) -> None:
         super().__init__()
@@ -62,6 +69,8 @@ class JsonFormatter(logging.Formatter):
             "role": self._role,
             "pid": record.process,
         }
+        fields: dict[str, object] = getattr(record, "fields", {})
+        entry = {**fields, **entry}
         trace = _format_trace(self, record)
         if trace:
             entry["stack_trace"] = trace

@@ -5,6 +5,7 @@ The shape is in config.operator_model; here is what one key says about another.
 
 import ipaddress
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,7 +23,7 @@ from config.operator_model import (
     UpstreamConfig,
 )
 from config.provider_kinds import KNOWN_KINDS, OPENAI_KIND
-from config.validating import describe_model, validate
+from config.validating import describe_model, refuse_at, validate
 from config.yaml_loading import KeyPath, LocatedDocument, format_path, parse_yaml, read_yaml
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "ModelConfig",
     "ModelTarget",
     "OperatorConfig",
+    "OperatorFile",
     "PriceOverride",
     "TenantConfig",
     "Timeouts",
@@ -39,6 +41,7 @@ __all__ = [
     "check_operator_config",
     "describe_config",
     "load_operator_config",
+    "read_operator_file",
 ]
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
@@ -53,15 +56,29 @@ default_upstream: mock
 """
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorFile:
+    """The checked configuration and the document it was read from, which may hold secrets."""
+
+    config: OperatorConfig
+    document: LocatedDocument = field(repr=False)
+
+
 def load_operator_config(path: Path | None, environ: Mapping[str, str]) -> OperatorConfig:
     """The checked configuration, secrets filled in from `environ`; None is the built-in default.
 
     ConfigError names file:line, the key path, and how to put it right.
     """
+    return read_operator_file(path, environ).config
+
+
+def read_operator_file(path: Path | None, environ: Mapping[str, str]) -> OperatorFile:
+    """As `load_operator_config`, with the document, for checks that other packages add."""
     if path is None:
-        return _load_built_in(environ)
-    document = read_yaml(path, "APEX_CONFIG names it: correct that path or its permissions")
-    return check_operator_config(document, environ)
+        document = _parse_built_in(environ)
+    else:
+        document = read_yaml(path, "APEX_CONFIG names it: correct that path or its permissions")
+    return OperatorFile(check_operator_config(document, environ), document)
 
 
 def check_operator_config(document: LocatedDocument, environ: Mapping[str, str]) -> OperatorConfig:
@@ -85,14 +102,14 @@ def describe_config() -> list[tuple[str, str, str]]:
     return describe_model(OperatorConfig)
 
 
-def _load_built_in(environ: Mapping[str, str]) -> OperatorConfig:
+def _parse_built_in(environ: Mapping[str, str]) -> LocatedDocument:
     has_key = bool(environ.get(BUILT_IN_KEY_VARIABLE, "").strip())
     text = BUILT_IN_OPENAI if has_key else BUILT_IN_MOCK
-    return check_operator_config(parse_yaml(text, "the built-in configuration"), environ)
+    return parse_yaml(text, "the built-in configuration")
 
 
 def _add_built_in_upstream(config: OperatorConfig, environ: Mapping[str, str]) -> OperatorConfig:
-    built_in = _load_built_in(environ)
+    built_in = check_operator_config(_parse_built_in(environ), environ)
     default = config.default_upstream or built_in.default_upstream
     return config.model_copy(update={"upstreams": built_in.upstreams, "default_upstream": default})
 
@@ -213,9 +230,7 @@ class _Checks:
             )
 
     def _refuse(self, path: KeyPath, message: str, hint: str) -> ConfigError:
-        where = self._document.locate(path)
-        shown = f"{format_path(path)}: " if path else ""
-        return ConfigError(f"{where}: {shown}{message}", hint)
+        return refuse_at(self._document, path, message, hint)
 
 
 def _is_private(host: str) -> bool:

@@ -5,6 +5,7 @@ Called by config.operator and by the policies' loader. `describe_model` lists th
 
 import types
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -46,19 +47,46 @@ WORDS: dict[str, tuple[str, str]] = {
     "decimal_type": _NUMBER,
     "decimal_parsing": _NUMBER,
     "finite_number": _NUMBER,
+    "int_parsing_size": _NUMBER,
+    "literal_error": ("must be {expected}", "write one of these, as it is spelled here"),
+    "greater_than": ("must be more than {gt}", "correct the number"),
+    "greater_than_equal": ("must be at least {ge}", "correct the number"),
+    "less_than": ("must be less than {lt}", "correct the number"),
+    "less_than_equal": ("must be at most {le}", "correct the number"),
+    "string_too_short": ("is too short: at least {min_length} characters", "write it out"),
+    "string_too_long": ("is too long: at most {max_length} characters", "shorten it"),
 }
+# What our own validators raise speaks for itself.
+OUR_TYPES = {"apex", "value_error"}
 
 
 def validate(
     model: type[Model], document: LocatedDocument, context: Mapping[str, Any] | None = None
 ) -> Model:
     """The document as `model`; ConfigError with file:line, key path and a hint, never a value."""
+    return validate_part(model, document.data, document, (), context)
+
+
+def validate_part(
+    model: type[Model],
+    data: Any,
+    document: LocatedDocument,
+    place: KeyPath,
+    context: Mapping[str, Any] | None = None,
+) -> Model:
+    """As `validate`, for the part of the document at `place`, given as `data`."""
     try:
-        return model.model_validate(document.data, context=dict(context or {}))
+        return model.model_validate(data, context=dict(context or {}))
     except ValidationError as error:
         details = error.errors(include_url=False)
     # Outside the except block: pydantic's own error quotes the input, which may hold secrets.
-    raise _explain(model, document, details)
+    raise _explain(_Part(model, document, place), details)
+
+
+def refuse_at(document: LocatedDocument, path: KeyPath, message: str, hint: str) -> ConfigError:
+    """The ConfigError of what stands at `path`: file:line, key path, message."""
+    shown = f"{format_path(path)}: " if path else ""
+    return ConfigError(f"{document.locate(path)}: {shown}{message}", hint)
 
 
 def describe_model(model: type[BaseModel], prefix: str = "") -> list[tuple[str, str, str]]:
@@ -66,9 +94,16 @@ def describe_model(model: type[BaseModel], prefix: str = "") -> list[tuple[str, 
     return list(_describe(model, prefix))
 
 
-def _explain(
-    model: type[BaseModel], document: LocatedDocument, details: list[ErrorDetails]
-) -> ConfigError:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What was validated, and where it stands in its document."""
+
+    model: type[BaseModel]
+    document: LocatedDocument
+    place: KeyPath
+
+
+def _explain(part: _Part, details: list[ErrorDetails]) -> ConfigError:
     problems: dict[KeyPath, tuple[str, str]] = {}
     # A list with a bad item counts as too short as well: only the item is worth a word.
     empty = [detail for detail in details if detail["type"] == "too_short"]
@@ -76,8 +111,9 @@ def _explain(
     for detail in others or empty:
         # A union's branches and pydantic's own markers are in its path but not in the file.
         is_about_key = detail["type"] in {"missing", "extra_forbidden"}
-        path = detail["loc"] if is_about_key else document.find_path(detail["loc"])
-        problems.setdefault(path, _explain_one(model, document, path, detail))
+        path = (*part.place, *detail["loc"])
+        path = path if is_about_key else part.document.find_path(path)
+        problems.setdefault(path, _explain_one(part, path, detail))
     if len(problems) == 1:
         return ConfigError(*next(iter(problems.values())))
     shown = [f"{text} ({hint})" for text, hint in problems.values()]
@@ -86,20 +122,20 @@ def _explain(
     return ConfigError("\n".join(shown), "correct these and start again")
 
 
-def _explain_one(
-    model: type[BaseModel], document: LocatedDocument, path: KeyPath, detail: ErrorDetails
-) -> tuple[str, str]:
-    where, shown = document.locate(path), format_path(path)
+def _explain_one(part: _Part, path: KeyPath, detail: ErrorDetails) -> tuple[str, str]:
+    where, shown = part.document.locate(path), format_path(path)
     if detail["type"] == "missing":
         return f"{where}: {shown} is missing", f"add the key {path[-1]}"
     if detail["type"] == "extra_forbidden":
-        known = _keys_of(model, path[:-1])
+        known = _keys_of(part.model, detail["loc"][:-1])
         return f"{where}: unknown key {shown}", suggest(str(path[-1]), known)
     context = detail.get("ctx", {})
     if detail["type"] in WORDS:
         message, hint = WORDS[detail["type"]]
         return f"{where}: {shown}: {message.format_map(context)}", hint
-    message = detail["msg"][:1].lower() + detail["msg"][1:]
+    message = str(context.get("error", detail["msg"]))
+    if detail["type"] not in OUR_TYPES:
+        message = "has a value that cannot stand here"
     return f"{where}: {shown}: {message}", str(context.get("hint", "correct the value"))
 
 

@@ -17,6 +17,10 @@ SELECT concat(request_id, '.', toString(attempt)) AS id, kind, usage_source, cos
 FROM usage_events FINAL
 WHERE upstream_kind = 'mock' AND cache NOT IN ('hit', 'coalesced')
 """.replace("<buckets>", ", ".join(TOKEN_BUCKETS))
+_WHY_UNKNOWN = (
+    "  unknown here: billed in full, but the answers carried no usage as far as they reached us "
+    "(streams without usage, clients that left, a process that was killed)"
+)
 
 
 @dataclass(slots=True)
@@ -40,6 +44,7 @@ class BillCheck:
             f"bill: {self.equal} attempts equal in tokens and cost, "
             f"{self.interrupted} interrupted, {self.unknown_to_us} complete but unknown here, "
             f"{len(self.differences)} different",
+            *([_WHY_UNKNOWN] if self.unknown_to_us else []),
             *(f"  {difference}" for difference in self.differences[:most]),
         ]
         hidden = len(self.differences) - most

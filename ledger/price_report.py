@@ -1,33 +1,40 @@
 """Why a model costs what it costs, as rows of text; used by `python main.py prices explain`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from config.errors import suggest
+from config.errors import nearest
 from config.prices.document import PRICE_BUCKETS
 from ledger.price_book import PriceBook
 
+AGREED = "both sources agree within 0.5%"
 _WIDTH = 16
 
 
-def explain(book: PriceBook, model: str) -> list[str]:
+def explain(book: PriceBook, model: str, public_names: Iterable[str] = ()) -> list[str]:
     """Rows on `model` or `provider/model`: its state, what each source says, and why.
 
-    An unknown model gets near names. Prices are USD per million tokens.
+    An unknown model gets near names, `public_names` among them. Prices are USD per million tokens.
     """
     rows = list(_override_rows(book, model))
     header = book.header()
     for provider in book.known_providers():
         entry = book.find_entry(provider, model.removeprefix(f"{provider}/"))
         if entry is not None:
-            rows += _entry_rows(f"{provider}/{model.removeprefix(f'{provider}/')}", entry, header)
+            rows += entry_rows(f"{provider}/{model.removeprefix(f'{provider}/')}", entry, header)
     if not rows:
-        return _unknown_rows(book, model)
-    return [*rows, f"price book {book.hash}, prices of {header['as_of']}"]
+        return _unknown_rows(book, model, public_names)
+    return [*rows, book_line(book)]
 
 
-def _entry_rows(title: str, entry: Mapping[str, Any], header: Mapping[str, Any]) -> Iterator[str]:
+def book_line(book: PriceBook) -> str:
+    """Which book it was, and of what day."""
+    return f"price book {book.hash}, prices of {book.header()['as_of']}"
+
+
+def entry_rows(title: str, entry: Mapping[str, Any], header: Mapping[str, Any]) -> Iterator[str]:
+    """What each source says of one model of one provider."""
     versions = {name: source["version"] for name, source in header["sources"].items()}
     bands = entry["bands"]
     yield f"{title}: {bands[0]['state']} ({_why(bands[0])})"
@@ -43,7 +50,7 @@ def _entry_rows(title: str, entry: Mapping[str, Any], header: Mapping[str, Any])
 
 
 def _why(band: Mapping[str, Any]) -> str:
-    return str(band.get("reason") or "both sources agree within 0.5%")
+    return str(band.get("reason") or AGREED)
 
 
 def _table(band: Mapping[str, Any], versions: Mapping[str, str]) -> Iterator[str]:
@@ -89,10 +96,12 @@ def _override_rows(book: PriceBook, model: str) -> Iterator[str]:
         yield ""
 
 
-def _unknown_rows(book: PriceBook, model: str) -> list[str]:
+def _unknown_rows(book: PriceBook, model: str, public_names: Iterable[str]) -> list[str]:
     names = {name for provider in book.known_providers() for name in book.known_models(provider)}
+    short = model.rpartition("/")[2]
+    near = nearest(model, public_names) or nearest(short, names)
     return [
         f"{model}: unknown (no source lists it and no price is declared)",
-        f"  {suggest(model.rpartition('/')[2], names)}",
+        f"  did you mean {' or '.join(near)}?" if near else "  no known name is near it",
         "  declare one in apex.yaml: models.<name>.price",
     ]

@@ -43,6 +43,7 @@ class SegmentWriter:
         sync_interval_s: float = 0.1,
     ) -> None:
         self.failures = 0
+        self.written_bytes = 0
         self._path = directory / writer_id
         self._max_bytes = max_bytes
         self._sync_interval_s = sync_interval_s
@@ -78,8 +79,10 @@ class SegmentWriter:
         if self._fd != _NO_FILE:
             self._retired.append(self._fd)
             self._fd = _NO_FILE
-        self._sync()
-        os.close(self._lock_fd)
+        try:
+            self._sync()
+        finally:
+            os.close(self._lock_fd)
 
     def _write(self, data: bytes) -> None:
         if self._size >= self._max_bytes or self._is_rotation_due:
@@ -94,6 +97,7 @@ class SegmentWriter:
             self._write_elsewhere(data, f"only {written} of {len(data)} bytes were taken")
             return
         self._size += written
+        self.written_bytes += written
         # After the write: the thread clears the flag before it syncs, so no write is left behind.
         if not self._is_dirty:
             self._is_dirty = True

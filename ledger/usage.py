@@ -13,11 +13,10 @@ from typing import Any
 from ledger.amounts import summed, usd_text
 from ledger.events import END, START, TOKEN_BUCKETS, AttemptEnd, AttemptStart
 from ledger.open_attempts import OpenWindow
-from ledger.usage_sql import DIMENSIONS, REQUEST, TOTAL, ends_by, unknown_by
+from ledger.usage_sql import AMOUNTS, DIMENSIONS, REQUEST, TOTAL, ends_by, unknown_by
 from storage.columnar import Columnar
 
 _COUNTS = ("requests", "attempts", "unknown_attempts", "errors", "cache_hits", "coalesced")
-_AMOUNTS = ("cost", "gross_baseline", "gross_saving")
 _LATEST_US = 2**62
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -60,10 +59,12 @@ async def usage_rows(
     A request counts where and when its final END does. Token buckets are what providers counted;
     tokens served from the cache are `cache_served_tokens`. Attempts without END are
     `unknown_attempts`, except those that `open_window` says may be under way. With tags a request
-    may be in several rows, so totals are taken apart. Raises UsageQueryError, ColumnarError.
+    may be in several rows, so totals are taken apart. An amount of which nothing is known is None;
+    those that leave out something unknown are in `partial_amounts`. Raises UsageQueryError,
+    ColumnarError.
     """
     if group_by not in DIMENSIONS:
-        known = "|".join(DIMENSIONS)
+        known = ", ".join(DIMENSIONS)
         raise UsageQueryError(f"unknown group_by {group_by[:64]!r}", f"group_by is one of {known}")
     span = parse_range(from_, to)
     parameters = {
@@ -95,6 +96,7 @@ async def request_detail(
     return {
         "request_id": request_id,
         "tenant": rows[0]["tenant"],
+        "key_id": rows[0]["key_id"],
         "attempts": len({row["attempt"] for row in rows}),
         "attempts_without_end": len({row["start_id"] for row in rows} - ended),
         "is_complete": any(row["is_final"] for row in ends),
@@ -125,19 +127,31 @@ def _present(row: Mapping[str, Any], unknown_attempts: int) -> dict[str, Any]:
     counts["attempts"] = row.get("ended", 0) + unknown_attempts
     counts["unknown_attempts"] = unknown_attempts
     tokens = {name: row.get(f"sum_{name}", 0) for name in TOKEN_BUCKETS}
-    sums = {name: summed(row, name) if row else 0 for name in _AMOUNTS}
     return {
         **counts,
         **tokens,
         "total_tokens": sum(tokens.values()),
         "cache_served_tokens": row.get("cache_served_tokens", 0),
-        **{f"{name}_usd": usd_text(amount) for name, amount in sums.items()},
+        **_amounts(row, unknown_attempts),
         "unpriced_requests": row.get("unpriced_requests", 0),
     }
 
 
+def _amounts(row: Mapping[str, Any], unknown_attempts: int) -> dict[str, Any]:
+    """The sums as text; what ran and has no known price is never passed off as free."""
+    amounts: dict[str, str | None] = {}
+    partial: list[str] = []
+    for name in AMOUNTS:
+        is_partial = row.get(f"unpriced_{name}", 0) + unknown_attempts > 0
+        is_unknown = is_partial and not row.get(f"priced_{name}", 0)
+        amounts[f"{name}_usd"] = None if is_unknown else usd_text(summed(row, name) if row else 0)
+        if is_partial and not is_unknown:
+            partial.append(f"{name}_usd")
+    return {**amounts, "partial_amounts": partial}
+
+
 def _weight(row: Mapping[str, Any]) -> tuple[Decimal, int]:
-    return Decimal(row["cost_usd"]), row["requests"]
+    return Decimal(row["cost_usd"] or 0), row["requests"]
 
 
 _EVENT_FIELDS = {

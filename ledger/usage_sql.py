@@ -29,12 +29,25 @@ _SAVING = (
     "gross_baseline_picousd - cost_picousd, "
     "least(gross_baseline_picousd - cost_picousd, 0))"
 )
+# Amount -> (what it is the sum of, whether an END has one of its own to be known or not). Answers
+# from the cache and attempts that got none cost nothing: that is no price that is known.
+_IS_BILLED = "cache NOT IN ('hit', 'coalesced') AND usage_source != 'none'"
+AMOUNTS = {
+    "cost": ("cost_picousd", _IS_BILLED),
+    "gross_baseline": ("gross_baseline_picousd", "is_final AND usage_source != 'none'"),
+    "gross_saving": ("gross_baseline_picousd - cost_picousd", "usage_source != 'none'"),
+}
 _SUMS = (
     *(f"sumIf({name}, usage_source = 'provider') AS sum_{name}" for name in TOKEN_BUCKETS),
     f"sumIf({' + '.join(TOKEN_BUCKETS)}, usage_source = 'cache') AS cache_served_tokens",
     sum_columns("cost_picousd", "cost"),
     sum_columns("gross_baseline_picousd", "gross_baseline"),
     sum_columns(_SAVING, "gross_saving"),
+    *(
+        f"countIf(isNotNull({of}) AND {has}) AS priced_{name}"
+        for name, (of, has) in AMOUNTS.items()
+    ),
+    *(f"countIf(isNull({of})) AS unpriced_{name}" for name, (of, _) in AMOUNTS.items()),
 )
 _ENDS = """
 SELECT <dimension> AS dimension,

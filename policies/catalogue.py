@@ -3,14 +3,16 @@
 Called by the snapshot builder with the checked apex.yaml and the price book.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from config.errors import ConfigError
-from config.operator_model import ModelConfig, OperatorConfig, PriceOverride, UpstreamConfig
+from config.operator_model import OperatorConfig, PriceOverride, UpstreamConfig
 from config.prices.document import Document
 from config.provider_kinds import MOCK_KIND
+from config.yaml_loading import KeyPath, format_path
 from ledger.price_book import (
     PriceBook,
     build_effective_book,
@@ -20,6 +22,8 @@ from ledger.price_book import (
 )
 from ledger.price_hosts import providers_for
 from policies.snapshot import Target, Upstream
+
+Place = tuple[str, str]  # upstream, the upstream's own name of the model
 
 
 def build_upstreams(operator: OperatorConfig) -> dict[str, Upstream]:
@@ -67,32 +71,42 @@ def _implicit_models(operator: OperatorConfig, prices: PriceBook) -> dict[str, t
     }
 
 
-@dataclass(slots=True)
-class DeclaredPrices:
-    """The prices of apex.yaml by (upstream, the upstream's own model name)."""
+@dataclass(frozen=True, slots=True)
+class PriceConflict:
+    """A second price of one target: where it is declared, and what to say about it."""
 
-    by_target: dict[tuple[str, str], PriceOverride] = field(default_factory=dict)
+    path: KeyPath
+    message: str
+    hint: str = "one model of one upstream costs the same under every public name: keep one"
 
-    def add_model(self, name: str, model: ModelConfig) -> None:
-        """Takes in one public model. Raises ConfigError when a price contradicts an earlier one."""
-        for target in model.upstreams:
-            price = target.price or model.price
-            if price is None:
-                continue
+
+def find_price_conflict(operator: OperatorConfig) -> PriceConflict | None:
+    """The first price that contradicts an earlier one."""
+    seen: dict[Place, PriceOverride] = {}
+    for path, place, price in _declared_prices(operator):
+        if seen.setdefault(place, price) != price:
+            return PriceConflict(path, f"{place[1]!r} on upstream {place[0]!r} has two prices")
+    return None
+
+
+def _declared_prices(operator: OperatorConfig) -> Iterator[tuple[KeyPath, Place, PriceOverride]]:
+    """The prices of apex.yaml: (key path, target, price)."""
+    for name, model in operator.models.items():
+        for index, target in enumerate(model.upstreams):
             place = (target.upstream, target.model or name)
-            if self.by_target.setdefault(place, price) != price:
-                raise ConfigError(
-                    f"models.{name}: {place[1]!r} on upstream {place[0]!r} has two prices",
-                    "one model of one upstream costs the same under every public name: keep one",
-                )
+            if target.price is not None:
+                yield ("models", name, "upstreams", index, "price"), place, target.price
+            elif model.price is not None:
+                yield ("models", name, "price"), place, model.price
 
 
 def write_effective_book(operator: OperatorConfig, base: Document, directory: Path) -> PriceBook:
     """The shipped prices with the operator's own on top, kept as {directory}/{hash}.json."""
-    declared = DeclaredPrices()
-    for name, model in operator.models.items():
-        declared.add_model(name, model)
-    overrides = {place: declared_price(price) for place, price in declared.by_target.items()}
-    citations = {place: price.citation or "" for place, price in declared.by_target.items()}
+    conflict = find_price_conflict(operator)
+    if conflict is not None:
+        raise ConfigError(f"{format_path(conflict.path)}: {conflict.message}", conflict.hint)
+    prices = {place: price for _, place, price in _declared_prices(operator)}
+    overrides = {place: declared_price(price) for place, price in prices.items()}
+    citations = {place: price.citation or "" for place, price in prices.items()}
     book_hash = write_price_book(build_effective_book(base, overrides, citations), directory)
     return load_price_book(directory / f"{book_hash}.json")

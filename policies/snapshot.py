@@ -169,7 +169,10 @@ def read_snapshot_file(path: Path, key_ring: KeyRing) -> Snapshot:
     except OSError as error:
         hint = "start the control process first: it writes the snapshot"
         raise ConfigError(f"cannot read the snapshot {path}: {error.strerror}", hint) from error
-    return load_snapshot(key_ring.unseal(SEAL_PURPOSE, sealed))
+    try:
+        return load_snapshot(key_ring.unseal(SEAL_PURPOSE, sealed))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.message}", error.hint) from error
 
 
 def write_snapshot_file(path: Path, snapshot: Snapshot, key_ring: KeyRing) -> None:
@@ -181,6 +184,8 @@ def write_snapshot_file(path: Path, snapshot: Snapshot, key_ring: KeyRing) -> No
         held = read_snapshot_file(path, key_ring).number
         if held > snapshot.number:
             hint = "another control process writes here: stop it, or use another APEX_HOME"
-            raise ConfigError(f"snapshot {snapshot.number} would replace newer {held}", hint)
+            raise ConfigError(
+                f"{path}: snapshot {snapshot.number} would replace newer {held}", hint
+            )
     sealed = key_ring.seal(SEAL_PURPOSE, dump_snapshot(snapshot))
     write_atomically(path, sealed, mode=0o600, is_durable=True)

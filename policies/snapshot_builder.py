@@ -4,14 +4,13 @@ Called by the control process at start and whenever one of them changes; never b
 """
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.clock import Clock
-from config.errors import ConfigError, suggest
+from config.errors import ConfigError
 from config.operator_model import KeyConfig, OperatorConfig, TenantConfig
 from config.prices.document import BOOK_PATH, read_document
 from config.secrets import KeyRing
@@ -22,7 +21,7 @@ from policies.demo import DEMO_NAME, DEMO_POLICY, load_demo_key
 from policies.key_collecting import KeyCollector
 from policies.key_store import add_tenants
 from policies.model import Policy
-from policies.snapshot import Snapshot, Target, TenantRecord, index_by_hmac
+from policies.snapshot import Snapshot, TenantRecord, index_by_hmac
 from policies.versions import load_policy
 
 PRICE_BOOKS_DIRECTORY = "price-books"
@@ -58,7 +57,7 @@ async def build_snapshot(
     # A megabyte of JSON is parsed and written: off the loop, which serves the admin API.
     book = await asyncio.to_thread(_make_price_book, sources)
     models = build_models(operator, book)
-    policies = {name: _policy_of(name, tenant, models) for name, tenant in tenants.items()}
+    policies = {name: _policy_of(name, tenant) for name, tenant in tenants.items()}
     keys = KeyCollector(sources.key_ring, clock)
     if not operator.tenants:
         keys.to_print.append((DEMO_NAME, DEMO_NAME, load_demo_key(settings.home)))
@@ -105,29 +104,11 @@ def _declared_tenants(settings: Settings, operator: OperatorConfig) -> dict[str,
     return {DEMO_NAME: TenantConfig(keys=(key,), policy=DEMO_POLICY)}
 
 
-def _policy_of(
-    tenant: str, declared: TenantConfig, models: Mapping[str, tuple[Target, ...]]
-) -> Policy:
+def _policy_of(tenant: str, declared: TenantConfig) -> Policy:
+    """Checked by policies.declared already, which knows its lines; ConfigError all the same."""
     source = declared.policy
-    try:
-        # A policy written inline needs no name of its own: the tenant's serves in its revision.
-        policy = load_policy(source if isinstance(source, str) else {"name": tenant, **source})
-    except ConfigError as error:
-        raise ConfigError(f"tenants.{tenant}.policy: {error.message}", error.hint) from error
-    if not isinstance(source, str):
-        _check_models(tenant, policy, models)
-    return policy
-
-
-def _check_models(tenant: str, policy: Policy, models: Mapping[str, tuple[Target, ...]]) -> None:
-    """Shipped policies name models that may not be served here; an operator's own should not."""
-    for rule in policy.rules:
-        for name in (*(target.model for target in rule.route), *rule.fallback):
-            if name not in models:
-                raise ConfigError(
-                    f"tenants.{tenant}.policy: rule {rule.name!r} names unknown model {name!r}",
-                    suggest(name, models),
-                )
+    # A policy written inline needs no name of its own: the tenant's serves in its revision.
+    return load_policy(source if isinstance(source, str) else {"name": tenant, **source})
 
 
 def _tenant_records(

@@ -1,22 +1,18 @@
 """Policies by name or inline: loading, checking, and the revision that names a version.
 
-Called by the snapshot builder. Shipped policies are the YAML files in policies/defaults.
+Called by policies.declared and the snapshot builder. Shipped policies are in policies/defaults.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
-from config.errors import ConfigError, nearest, suggest
-from policies.model import CacheRule, Match, Policy, RouteTarget, Rule
+from config.errors import ConfigError, suggest
+from config.validating import refuse_at, validate, validate_part
+from config.yaml_loading import KeyPath, LocatedDocument, read_yaml
+from policies.model import Policy
 
 DEFAULTS_DIRECTORY = Path(__file__).parent / "defaults"
-_FIELD_NAMES = sorted(
-    {name for part in (Policy, Rule, Match, CacheRule, RouteTarget) for name in part.model_fields}
-)
 
 
 def revision_of(policy: Policy) -> str:
@@ -30,24 +26,31 @@ def list_default_names() -> list[str]:
 
 
 def load_policy(source: str | Mapping[str, Any]) -> Policy:
-    """A shipped policy by name, or an inline document. Raises ConfigError."""
+    """A shipped policy by name, or an inline document that nobody knows the lines of. ConfigError.
+
+    What stands in a file is read by `load_policy_at`, whose errors name the line.
+    """
+    if isinstance(source, str):
+        return _load_shipped(source)
+    name = source.get("name", "inline")
+    return validate(Policy, LocatedDocument(dict(source), f"policy {name!r}", {(): 1}))
+
+
+def load_policy_at(
+    source: str | Mapping[str, Any], document: LocatedDocument, place: KeyPath
+) -> Policy:
+    """As `load_policy`, for what the document declares at `place`."""
     if not isinstance(source, str):
-        return _check(dict(source), str(source.get("name", "inline")))
+        return validate_part(Policy, dict(source), document, place)
     names = list_default_names()
     if source not in names:
-        raise ConfigError(f"unknown policy {source!r}", suggest(source, names))
-    text = (DEFAULTS_DIRECTORY / f"{source}.yaml").read_text(encoding="utf-8")
-    return _check(yaml.safe_load(text), source)
+        raise refuse_at(document, place, f"unknown policy {source!r}", suggest(source, names))
+    return _load_shipped(source)
 
 
-def _check(document: dict[str, Any], label: str) -> Policy:
-    try:
-        return Policy.model_validate(document)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        hint = "policies/defaults/balanced.yaml shows the form of a policy"
-        if first["type"] == "extra_forbidden":
-            near = nearest(str(first["loc"][-1]), _FIELD_NAMES)
-            hint = f"did you mean {' or '.join(near)}?" if near else hint
-        raise ConfigError(f"policy {label!r}: {place}: {first['msg']}", hint) from error
+def _load_shipped(name: str) -> Policy:
+    names = list_default_names()
+    if name not in names:
+        raise ConfigError(f"unknown policy {name!r}", suggest(name, names))
+    path = DEFAULTS_DIRECTORY / f"{name}.yaml"
+    return validate(Policy, read_yaml(path, "restore it from the release"))

@@ -24,6 +24,7 @@ from optimizer.caching import DocumentTooDeepError, request_digest, scope_parts
 from optimizer.decide import RequestFacts, decide
 from optimizer.decision import CachePlan, Decision
 from optimizer.session import opening_of, session_of, subject_hash, subjects_of, user_of
+from policies.snapshot import KeyRecord
 from proxy.answers import StoredAnswer
 from proxy.auth import identify
 from proxy.cache import AnswerCache, may_be_stored
@@ -32,7 +33,7 @@ from proxy.document_reply import reply_document, reply_stored_document, stored_d
 from proxy.errors import ClientGoneError, GatewayError, InvalidRequestError, error_response
 from proxy.intake import parse_body, read_body, read_wishes
 from proxy.limits import ConcurrencyGate
-from proxy.live import SnapshotHolder
+from proxy.live import LiveSnapshot, SnapshotHolder
 from proxy.models import unknown_model
 from proxy.recorder import Recorder
 from proxy.refusals import RelayedError
@@ -59,11 +60,12 @@ class Pipeline:
     clock: Clock
     tasks: TaskOwner
     is_draining: bool = False
+    open_streams: int = 0
 
     async def handle(self, request: web.Request, endpoint: str) -> web.StreamResponse:
         """Answer one call; errors become replies in the caller's shape."""
         ctx = RequestContext(
-            request_id=f"req_{secrets.token_hex(16)}",
+            request_id=new_request_id(),
             endpoint=endpoint,
             started=self.clock.monotonic(),
             live=self.holder.live,
@@ -101,22 +103,26 @@ class Pipeline:
         """Record a refusal that never reached an upstream, and build its reply."""
         if ctx.open_end is None:
             self.recorder.refuse(ctx, _outcome_of(error), error.status, error.code)
-        self.metrics.count("apex_refused_total", (error.code,))
+            self.metrics.count("apex_refused_total", (error.code,))
         if isinstance(error, RelayedError):
             return error.response(apex_headers(ctx))
         return error_response(error, apex_headers(ctx))
 
     def _identify(self, ctx: RequestContext, request: web.Request) -> None:
         """Find out who calls, before anything of the body is read."""
-        try:
-            ctx.key = identify(request.headers, ctx.live.snapshot, ctx.live.pepper)
-        except GatewayError:
-            self.metrics.count("apex_auth_failures_total")
-            raise
+        ctx.key = self.authenticate(request, ctx.live)
         ctx.wishes = read_wishes(request.headers)
         # The operator's tags win: policies and chargeback rely on them.
         ctx.tags = {**ctx.wishes.tags, **ctx.key.tags}
         ctx.deadline = ctx.started + ctx.live.snapshot.timeouts.total_s
+
+    def authenticate(self, request: web.Request, live: LiveSnapshot) -> KeyRecord:
+        """Return the caller's key, or count the failure and raise 401."""
+        try:
+            return identify(request.headers, live.snapshot, live.pepper)
+        except GatewayError:
+            self.metrics.count("apex_auth_failures_total")
+            raise
 
     async def _admitted(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
         """Hold a place at the gate for as long as the answer takes; close every START."""
@@ -284,6 +290,7 @@ class Pipeline:
     async def _answer_stream(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
         plan = self._plan(ctx)
         ctx.keeps_answer = plan.writes
+        self.open_streams += 1
         reply = StreamReply(ctx, request, self.recorder, self.metrics, self.clock, self.tasks)
         landed: StoredAnswer | None = None
         try:
@@ -294,12 +301,15 @@ class Pipeline:
                 await reply.replay(stored)
             else:
                 landed = await self._stream_from_upstream(ctx, request, reply)
-        except (GatewayError, LogWriteError, RuntimeError, ValueError) as error:
+        except ClientGoneError:
+            raise
+        except Exception as error:
             await reply.stop_waiting()
             if not reply.has_begun:
                 raise
             await self._fail_in_stream(ctx, reply, error)
         finally:
+            self.open_streams -= 1
             self.cache.land(ctx, plan, landed)
             await reply.stop_waiting()
         return reply.response
@@ -351,3 +361,8 @@ def _outcome_of(error: GatewayError) -> Outcome:
     if error.code == "internal_error":
         return Outcome.internal_error
     return Outcome.upstream_unreachable if error.code == "upstream_unavailable" else Outcome.refused
+
+
+def new_request_id() -> str:
+    """An id nobody can guess: it is also the name of the usage events."""
+    return f"req_{secrets.token_hex(16)}"

@@ -49,6 +49,7 @@ class Recorder:
         end.is_final = True
         end.total_us = self._since_us(ctx.started)
         self._sink.end(end)
+        self._metrics.count("apex_attempts_total", (end.upstream, str(end.outcome)))
         self._count(ctx, end)
 
     def serve_stored(self, ctx: RequestContext, answer: StoredAnswer) -> AttemptEnd:
@@ -102,7 +103,8 @@ class Recorder:
     def _count(self, ctx: RequestContext, end: AttemptEnd) -> None:
         outcome = str(end.outcome)
         self._metrics.count("apex_requests_total", (ctx.endpoint, outcome, end.cache))
-        self._metrics.count("apex_attempts_total", (end.upstream, outcome))
+        if end.is_streaming:
+            self._metrics.count("apex_stream_bytes_total", (), end.response_bytes)
         self._metrics.observe("apex_request_seconds", end.total_us / 1e6, (ctx.endpoint,))
         if end.first_byte_us:
             self._metrics.observe("apex_first_byte_seconds", end.first_byte_us / 1e6,

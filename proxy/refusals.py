@@ -36,7 +36,7 @@ class RelayedError(GatewayError):
         )
 
 
-def refusal_of(failure: Failure, *, has_retried: bool) -> GatewayError:
+def refusal_of(failure: Failure, *, has_retried: bool, upstream: str = "") -> GatewayError:
     """Return the error for the caller after the last attempt failed."""
     headers = headers_down(failure.headers)
     if has_retried and failure.cure != "none":
@@ -55,8 +55,18 @@ def refusal_of(failure: Failure, *, has_retried: bool) -> GatewayError:
         _status_of(failure),
         failure.code,
         failure.message,
-        "Retry later." if failure.cure != "none" else "Check the request.",
+        _hint_of(failure, upstream),
         headers=headers,
+    )
+
+
+def _hint_of(failure: Failure, upstream: str) -> str:
+    if failure.cure == "none":
+        return "Check the request."
+    return (
+        f"Retry later; the operator finds it as upstream {upstream!r}."
+        if upstream
+        else "Retry later."
     )
 
 

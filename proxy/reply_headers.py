@@ -19,6 +19,9 @@ def apex_headers(ctx: RequestContext) -> dict[str, str]:
         headers["x-apex-model"] = header_text(ctx.open_end.served_model)
     if ctx.decision is not None:
         headers["x-apex-policy"] = ctx.decision.policy_revision
+    elif ctx.key is not None and ctx.key.tenant in ctx.live.snapshot.tenants:
+        # Errors carry these headers, too: nothing may be looked up here that could be missing.
+        headers["x-apex-policy"] = ctx.live.snapshot.tenants[ctx.key.tenant].policy_revision
     return headers
 
 

@@ -49,6 +49,7 @@ class ProxyProcess:
         home = settings.home
         self.clock = clock
         self.tasks = TaskOwner()
+        self.logged_bytes = 0
         self.metrics = Metrics(home / "run" / "metrics", "proxy")
         self.holder = SnapshotHolder(home, load_key_ring(settings), clock)
         self.writer = SegmentWriter(home / "segments", f"proxy-{index}-{secrets.token_hex(6)}")
@@ -99,6 +100,10 @@ class ProxyProcess:
         """Do what is due each second: arm epoch, gauges, metrics on disk."""
         self.holder.epoch = datetime.fromtimestamp(self.clock.now(), UTC).strftime("%Y-%m")
         self.metrics.gauge("apex_open_requests", self.gate.open_requests)
+        self.metrics.gauge("apex_open_streams", self.pipeline.open_streams)
+        written = self.writer.written_bytes
+        self.metrics.count("apex_log_bytes_total", (), written - self.logged_bytes)
+        self.logged_bytes = written
         self.metrics.gauge("apex_snapshot_number", self.holder.live.snapshot.number)
         for name, breaker in self.pipeline.upstream.breakers.by_upstream.items():
             self.metrics.gauge("apex_upstream_breaker_open", float(breaker.is_open), (name,))

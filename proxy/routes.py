@@ -11,11 +11,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from config.metrics import render_metrics
-from proxy.auth import identify
 from proxy.errors import GatewayError, error_response
 from proxy.health import ProxyHealth
 from proxy.models import list_document, model_document
-from proxy.pipeline import Pipeline
+from proxy.pipeline import Pipeline, new_request_id
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +35,8 @@ async def post_embeddings(request: web.Request) -> web.StreamResponse:
 
 
 def _authenticate(request: web.Request) -> None:
-    live = request.app[PIPELINE].holder.live
-    identify(request.headers, live.snapshot, live.pepper)
+    pipeline = request.app[PIPELINE]
+    pipeline.authenticate(request, pipeline.holder.live)
 
 
 async def get_models(request: web.Request) -> web.Response:
@@ -75,12 +74,15 @@ async def not_found(request: web.Request) -> web.Response:
     """Answer everything else, so that a client learns what this gateway speaks."""
     _authenticate(request)
     rest = request.path.removeprefix("/v1/").split("/")[0]
-    hint = "It speaks POST /v1/chat/completions, POST /v1/embeddings and GET /v1/models."
+    hint = "Served are POST /v1/chat/completions, POST /v1/embeddings and GET /v1/models."
     if rest in DIALECTS_TO_COME:
         hint = f"The {rest} dialect comes with a later release. " + hint
-    raise GatewayError(
-        404, "unknown_route", f"{request.method} {request.path[:128]} is not served.", hint
-    )
+    known = [path for _, path, _ in ROUTES if path.startswith("/v1/")]
+    if request.path in {path.partition("v1")[2] for path in known}:
+        hint = "The base_url of a client must end in /v1. " + hint
+    status = 405 if request.path in known else 404
+    message = f"{request.method} {request.path[:128]} is not served."
+    raise GatewayError(status, "unknown_route", message, hint)
 
 
 def _json(document: object, status: int = 200) -> web.Response:
@@ -91,19 +93,22 @@ def speak_openai(handler: Handler) -> Handler:
     """Turn every error of a handler into OpenAI's shape, our bugs included."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
+        own = {"x-apex-request-id": new_request_id()}
         try:
-            return await handler(request)
+            response = await handler(request)
         except GatewayError as error:
-            return error_response(error, {})
+            return error_response(error, own)
         except web.HTTPException as error:
             hint = "See docs/life-of-a-request.md for the routes."
-            return error_response(GatewayError(error.status, "http_error", error.reason, hint), {})
+            return error_response(GatewayError(error.status, "http_error", error.reason, hint), own)
         except Exception:
             # The traceback names code, never the request: bodies and keys stay out of logs.
-            logger.exception("unexpected error on %s", request.match_info.route.resource)
-            hint = "It is logged; retry, and report the time of the call."
+            logger.exception("unexpected error, request %s", own["x-apex-request-id"])
+            hint = "It is logged; retry, and report the request id."
             failure = GatewayError(500, "internal_error", "The gateway failed.", hint)
-            return error_response(failure, {})
+            return error_response(failure, own)
+        response.headers.update(own)
+        return response
 
     return guarded
 
@@ -112,9 +117,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/v1/chat/completions", post_chat),
     ("POST", "/v1/embeddings", post_embeddings),
     ("GET", "/v1/models", get_models),
-    ("HEAD", "/v1/models", get_models),
     ("GET", "/v1/models/{id:.+}", get_model),
-    ("HEAD", "/v1/models/{id:.+}", get_model),
     ("GET", "/health", get_health),
     ("GET", "/health/ready", get_ready),
     ("GET", "/health/metrics", get_metrics),
@@ -123,6 +126,12 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
 
 
 def add_routes(app: web.Application) -> None:
-    """Register every route, each guarded: what is not listed here does not answer."""
+    """Register every route: what is not listed here does not answer.
+
+    The pipeline speaks for itself; the other handlers are guarded.
+    """
     for method, path, handler in ROUTES:
-        app.router.add_route(method, path, speak_openai(handler))
+        is_pipeline = handler in {post_chat, post_embeddings}
+        app.router.add_route(method, path, handler if is_pipeline else speak_openai(handler))
+        if method == "GET":
+            app.router.add_route("HEAD", path, speak_openai(handler))

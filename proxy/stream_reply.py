@@ -18,7 +18,7 @@ from proxy.answers import StoredAnswer
 from proxy.context import RequestContext
 from proxy.errors import ClientGoneError, GatewayError, error_document
 from proxy.keep_alive import KeepAlive
-from proxy.receipts import cost_headers
+from proxy.receipts import cost_headers, receipt
 from proxy.recorder import Recorder, buckets_of, put_usage
 from proxy.reply_headers import STREAM_HEADERS, answer_headers
 from proxy.streaming.framing import OversizedEventError
@@ -151,7 +151,7 @@ class StreamReply:
     def _receipt(self, end: AttemptEnd) -> bytes:
         if not self._ctx.wishes.wants_receipt:
             return b""
-        return b": x-apex-receipt %b\n\n" % orjson.dumps(cost_headers(self._ctx, end))
+        return b": x-apex-receipt %b\n\n" % orjson.dumps(receipt(self._ctx, end))
 
     def _stored(self, tap: ChatStreamTap, end: AttemptEnd) -> StoredAnswer | None:
         body = tap.kept_stream
@@ -235,9 +235,13 @@ class StreamReply:
 
     async def _eof(self) -> None:
         self._has_ended = True
+        idle_s = self._ctx.live.snapshot.timeouts.idle_s
         try:
-            await self.response.write_eof()
+            # It waits for room, too, when the last writes have filled the buffers.
+            async with asyncio.timeout(idle_s if self._may_block(b"") else None):
+                await self.response.write_eof()
         except OSError as error:
+            self._cut()
             raise ClientGoneError from error
 
     def _note(self, end: AttemptEnd, outcome: Outcome, code: str) -> None:

@@ -161,7 +161,9 @@ class UpstreamCaller:
 
     def _refusal(self, ctx: RequestContext, failure: Failure | None) -> GatewayError:
         if failure is not None:
-            return refusal_of(failure, has_retried=ctx.attempts > 1)
+            return refusal_of(
+                failure, has_retried=ctx.attempts > 1, upstream=self._last_upstream(ctx)
+            )
         names = [target.upstream for target in ctx.targets]
         wait_s = self.breakers.retry_after_s(names, self._clock.monotonic())
         return GatewayError(
@@ -171,6 +173,9 @@ class UpstreamCaller:
             f"Retry in {wait_s:.0f} s, or have the operator declare another upstream.",
             headers={"Retry-After": f"{wait_s:.0f}"},
         )
+
+    def _last_upstream(self, ctx: RequestContext) -> str:
+        return ctx.open_end.upstream if ctx.open_end is not None else ""
 
     async def _attempt(
         self, ctx: RequestContext, caller: Mapping[str, str], target: Target

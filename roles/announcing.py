@@ -61,7 +61,7 @@ class Announcer:
     def announce_ready(self, news: SnapshotNews, urls: Mapping[str, str], admin_token: str) -> None:
         """The whole banner: base_url, key, a line to paste, upstream, admin URL, usage command."""
         if self._is_json:
-            _log.info(json.dumps(self._describe_ready(news, urls)))
+            _log.info("Netra Apex is ready", extra={"fields": self._describe_ready(news, urls)})
             return
         rows = [
             ("base_url", f"{urls['proxy']}/v1"),
@@ -100,6 +100,13 @@ class Announcer:
         else:
             _say(text)
 
+    def announce_stopped(self) -> None:
+        """Say that everything has ended as it should."""
+        if self._is_json:
+            _log.info("stopped")
+        else:
+            _say("stopped")
+
     def _elapsed_s(self) -> float:
         return self._clock.monotonic() - self._started_at
 
@@ -136,7 +143,7 @@ class Announcer:
         return token if self._settings.admin_token is None else "the value of APEX_ADMIN_TOKEN"
 
     def _curl_line(self, news: SnapshotNews, proxy_url: str) -> str:
-        key = self._demo_key() if news.has_demo else "$APEX_KEY"
+        key = self._demo_key() if news.has_demo else "$GATEWAY_KEY"
         model = news.models[0] if news.models else EXAMPLE_MODEL
         body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello!"}]})
         return (

@@ -13,6 +13,7 @@ import socket
 
 from admin_api.app import serve_admin
 from admin_api.context import AdminContext, DependencyState
+from admin_api.key_names import read_key_names
 from config.clock import Clock
 from config.errors import ConfigError
 from config.log import configure_logging
@@ -21,6 +22,7 @@ from config.secrets import load_key_ring
 from config.settings import Settings
 from config.tasks import TaskOwner
 from ledger.price_book import PriceBook, load_price_book
+from policies.snapshot import Snapshot
 from roles import lifeline, places
 from roles.admin_token import load_admin_token
 from roles.bus_server import BusServer
@@ -174,6 +176,8 @@ class ControlProcess:
             bus=self._bus,
             price_book=self._get_book,
             tenants=self._list_tenants,
+            snapshot=self._get_snapshot,
+            key_names=lambda: read_key_names(self._engine, self._get_snapshot()),
             check_dependencies=lambda: readiness.check(self._describe_snapshot()),
         )
 
@@ -181,12 +185,14 @@ class ControlProcess:
         assert self._book is not None
         return self._book
 
-    def _list_tenants(self) -> frozenset[str]:
+    def _get_snapshot(self) -> Snapshot:
         assert self._kept is not None
-        return frozenset(self._kept.snapshot.tenants)
+        return self._kept.snapshot
+
+    def _list_tenants(self) -> frozenset[str]:
+        return frozenset(self._get_snapshot().tenants)
 
     def _describe_snapshot(self) -> DependencyState:
-        assert self._kept is not None
-        snapshot = self._kept.snapshot
+        snapshot = self._get_snapshot()
         age_s = round(self._clock.now() - snapshot.built_at, 1)
         return DependencyState(is_ok=True, facts={"number": snapshot.number, "age_s": age_s})

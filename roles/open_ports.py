@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config.home import read_discovery, remove_discovery, write_discovery
+from config.home import remove_discovery, write_discovery
 from config.ports import claim_port
 from config.settings import Settings
 from roles import listening, places
@@ -54,10 +54,10 @@ class OpenPorts:
         return self.mock
 
     def announce(self, name: str) -> None:
-        """Write .service_discovery/{proxy,admin,mock}.json."""
+        """Write .service_discovery/{proxy,admin,mock}.json, unless another's is there."""
         opened = {"proxy": self.proxies[0], "admin": self.admin, "mock": self.mock}[name]
-        write_discovery(self.discovery, name, _describe(opened))
-        self._announced.add(name)
+        if write_discovery(self.discovery, name, _describe(opened)):
+            self._announced.add(name)
 
     def withdraw(self) -> None:
         """Remove the discovery files."""
@@ -74,14 +74,16 @@ class OpenPorts:
 
 @contextmanager
 def announced(settings: Settings, name: str, opened: socket.socket) -> Iterator[None]:
-    """Keep the discovery file of a role that runs on its own, for as long as the block lasts."""
+    """Keep the discovery file of a role that runs on its own, for as long as the block lasts.
+
+    Of several lone proxies of one home, or beside a whole gateway, the first is the one announced.
+    """
     directory = places.discovery_directory(settings)
-    write_discovery(directory, name, _describe(opened))
+    is_ours = write_discovery(directory, name, _describe(opened))
     try:
         yield
     finally:
-        # Of several lone proxies of one home the last to start is the one announced.
-        if read_discovery(directory).get(name, {}).get("pid") == os.getpid():
+        if is_ours:
             remove_discovery(directory, name)
 
 

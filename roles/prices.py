@@ -2,12 +2,17 @@
 
 import argparse
 import importlib
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
 
+from admin_api.routes.prices import answer_price
 from config.log import configure_logging
+from config.operator import load_operator_config
+from config.prices.document import read_document
 from config.settings import Settings
-from ledger.price_book import PriceBook, load_price_book
-from ledger.price_report import explain
-from roles import places
+from policies.catalogue import build_models, build_upstreams, write_effective_book
+from roles.admin_client import find_running
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -17,14 +22,21 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         # Needs packages of the development environment, which a gateway runs without.
         rows: list[str] = importlib.import_module("config.prices.build").write_book()
     else:
-        rows = explain(_find_book(settings), arguments.model)
+        rows = _explain(settings, arguments.model)
     print("\n".join(rows))
     return 0
 
 
-def _find_book(settings: Settings) -> PriceBook:
-    """The book in force, with the prices of apex.yaml; the shipped one before the first start."""
-    books = sorted(
-        places.price_books_directory(settings).glob("*.json"), key=lambda path: path.stat().st_mtime
-    )
-    return load_price_book(books[-1]) if books else load_price_book()
+def _explain(settings: Settings, model: str) -> list[str]:
+    """By what is in force where a gateway runs, else by apex.yaml as it is now. ConfigError."""
+    running = find_running(settings)
+    if running is not None:
+        answer = running.get(f"/admin/v1/prices/{quote(model, safe='')}")
+    else:
+        operator = load_operator_config(settings.config_path, settings.environ)
+        # Only the control process keeps books: they are what usage was rated by.
+        with tempfile.TemporaryDirectory(prefix="apex-prices-") as directory:
+            book = write_effective_book(operator, read_document(), Path(directory))
+        models = build_models(operator, book)
+        answer = answer_price(book, build_upstreams(operator), models, model)
+    return list(answer["rows"])

@@ -20,7 +20,12 @@ from roles.tables import format_request, format_usage
 
 def run_usage(settings: Settings, arguments: argparse.Namespace) -> int:
     """The verb `usage`."""
-    asked = {"group_by": arguments.group_by, "from": arguments.from_, "to": arguments.to}
+    asked = {
+        "group_by": arguments.group_by,
+        "from": arguments.from_,
+        "to": arguments.to,
+        "tenant": arguments.tenant,
+    }
     query = {name: value for name, value in asked.items() if value is not None}
     running = find_running(settings)
     if running is not None:

@@ -10,10 +10,11 @@ import os
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.clock import Clock
-from config.operator import OperatorConfig, UpstreamConfig, load_operator_config
+from config.operator import OperatorConfig, UpstreamConfig
 from config.provider_kinds import MOCK_KIND
 from config.secrets import KeyRing
 from config.settings import Settings
+from policies.declared import load_declared
 from policies.snapshot import Snapshot, dump_snapshot, read_snapshot_file, write_snapshot_file
 from policies.snapshot_builder import SnapshotSources, build_snapshot
 from roles import places
@@ -49,7 +50,7 @@ class SnapshotKeeper:
 
     def load_operator(self) -> OperatorConfig:
         """apex.yaml as it is now, mock upstreams pointed at the running mock. ConfigError."""
-        operator = load_operator_config(self._settings.config_path, self._settings.environ)
+        operator = load_declared(self._settings.config_path, self._settings.environ)
         upstreams = {
             name: self._point_at_mock(upstream) if upstream.kind == MOCK_KIND else upstream
             for name, upstream in operator.upstreams.items()

@@ -17,6 +17,7 @@ from config.errors import ConfigError
 from config.home import HomeLock
 from config.log import configure_logging
 from config.settings import Settings
+from policies.declared import load_declared
 from roles import places
 from roles.admin_token import load_admin_token
 from roles.announcing import Announcer, SnapshotNews
@@ -71,6 +72,8 @@ class Supervisor:
         finally:
             await self._stop()
             self._gate.close()
+        if self._signals == 1:  # a second one did not wait for a clean end
+            self._announcer.announce_stopped()
 
     # -- start ------------------------------------------------------------------------------------
 
@@ -243,6 +246,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     del arguments
     configure_logging(settings.log_format, "supervisor")
     check_engines(settings)
+    load_declared(settings.config_path, settings.environ)  # refused before anything is made
     with HomeLock(settings.home):
         places.make_directories(settings)
         places.forget_last_run(settings)

@@ -33,9 +33,9 @@ _COLUMNS: dict[str, Callable[[Row], str]] = {
     "input tok": lambda row: _count(sum(row[name] for name in INPUT_BUCKETS)),
     "output tok": lambda row: _count(sum(row[name] for name in OUTPUT_BUCKETS)),
     "cached tok": lambda row: _count(row["cache_served_tokens"]),
-    "cost USD": lambda row: _usd(row["cost_usd"]),
-    "baseline USD": lambda row: _usd(row["gross_baseline_usd"]),
-    "saved USD": lambda row: _usd(row["gross_saving_usd"]),
+    "cost USD": lambda row: _amount(row, "cost_usd"),
+    "baseline USD": lambda row: _amount(row, "gross_baseline_usd"),
+    "saved USD": lambda row: _amount(row, "gross_saving_usd"),
     "unpriced": lambda row: _count(row["unpriced_requests"]),
     "unknown": lambda row: _count(row["unknown_attempts"]),
 }
@@ -109,6 +109,14 @@ def _shown(value: Any) -> str:
 
 def _count(value: int) -> str:
     return f"{value:,}"
+
+
+def _amount(row: Row, name: str) -> str:
+    """A cost that leaves something out is a lower bound; of a saving even the sign is open."""
+    shown = _usd(row[name])
+    if name not in row["partial_amounts"]:
+        return shown
+    return f"{shown} + ?" if name == "gross_saving_usd" else f">= {shown}"
 
 
 def _usd(text: str | None) -> str:

@@ -6,6 +6,8 @@ admin API reads through this class (admin_api.context.UsageStore).
 
 import asyncio
 import logging
+import re
+from urllib.parse import urlsplit
 
 from admin_api.context import DependencyState, FreshUsage
 from admin_api.errors import AdminError
@@ -26,6 +28,16 @@ from storage.migrations import migrate_columnar
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 10.0
 PROBE_TIMEOUT_S = 2.0
+
+DEFAULT_PORT = 8123
+
+# ClickHouse numbers its errors: https://github.com/ClickHouse/ClickHouse, ErrorCodes.cpp.
+_SERVER_CODE = re.compile(r"\b[Cc]ode:? ?([0-9]{1,4})\b")
+_SERVER_HINTS = {
+    "81": "create the database that APEX_COLUMNAR_URL names",
+    "497": "grant the user of APEX_COLUMNAR_URL the rights on its database",
+    "516": "correct user and password in APEX_COLUMNAR_URL",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -67,12 +79,19 @@ class UsageStore:
             except (ConfigError, ColumnarError) as error:
                 if self._settings.columnar_url.startswith("chdb://"):
                     raise
-                self._trouble = str(error)
-                _log.warning("usage events wait on disk: %s", error)
+                self._note_trouble(describe_trouble(self._settings.columnar_url, error))
                 await _wait(stop, delay_s)
                 delay_s = min(delay_s * 2, LONGEST_RETRY_S)
+            else:
+                _log.info("the columnar store is open")
         if self._shipper is not None:
             await run_worker(self._shipper, stop)
+
+    def _note_trouble(self, trouble: str) -> None:
+        """Said when it changes, not at every try."""
+        if trouble != self._trouble:
+            _log.warning("usage events wait on disk: %s", trouble)
+        self._trouble = trouble
 
     async def close(self) -> None:
         """Give the engine back."""
@@ -86,7 +105,7 @@ class UsageStore:
         try:
             await self._shipper.ship()
         except ColumnarError as error:
-            raise _away(str(error)) from error
+            raise self._away_after(error) from error
         segments = places.segments_directory(self._settings)
         window = await asyncio.to_thread(load_open_window, segments, self._clock)
         return FreshUsage(self._columnar, window)
@@ -99,7 +118,7 @@ class UsageStore:
         try:
             return await check_conservation(fresh.columnar, segments, bill, self._clock)
         except ColumnarError as error:
-            raise _away(str(error)) from error
+            raise self._away_after(error) from error
 
     async def describe(self) -> DependencyState:
         """Whether the engine answers now."""
@@ -108,9 +127,28 @@ class UsageStore:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 await self._columnar.query("SELECT 1")
-        except (ColumnarError, TimeoutError) as error:
-            return DependencyState(is_ok=False, facts={"reason": str(error) or "no answer in time"})
+        except TimeoutError:
+            return DependencyState(is_ok=False, facts={"reason": "no answer in time"})
+        except ColumnarError as error:
+            reason = describe_trouble(self._settings.columnar_url, error)
+            return DependencyState(is_ok=False, facts={"reason": reason})
         return DependencyState(is_ok=True)
+
+    def _away_after(self, error: ColumnarError) -> AdminError:
+        return _away(describe_trouble(self._settings.columnar_url, error))
+
+
+def describe_trouble(url: str, error: Exception) -> str:
+    """One sentence about a server, without the driver's own text; an embedded store's error."""
+    if url.startswith("chdb://"):
+        return str(error)
+    parts = urlsplit(url)
+    server = f"the ClickHouse server at {parts.hostname}:{parts.port or DEFAULT_PORT}"
+    code = _SERVER_CODE.search(str(error))
+    if code is None:
+        return f"{server} does not answer: start it, or correct APEX_COLUMNAR_URL"
+    hint = _SERVER_HINTS.get(code[1], "its own log says why")
+    return f"{server} refuses with its error {code[1]}: {hint}"
 
 
 def _away(reason: str) -> AdminError:

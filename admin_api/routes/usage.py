@@ -8,19 +8,24 @@ from aiohttp import web
 from admin_api.answers import json_response
 from admin_api.context import CONTEXT, UsageStore
 from admin_api.errors import AdminError
-from config.errors import suggest
+from admin_api.key_names import ReadKeyNames, name_keys
+from config.errors import nearest
 from ledger.usage import UsageQueryError, usage_rows
+from ledger.usage_sql import DIMENSIONS
 
-GROUPS = ("model", "served_model", "key", "tag", "day", "upstream", "cache", "tenant")
+GROUPS = tuple(DIMENSIONS)
 PARAMETERS = ("group_by", "from", "to", "tenant")
 
 
 async def show_usage(request: web.Request) -> web.Response:
     """{"rows": [...], "totals": {...}}; what was answered before the call is in it."""
-    return json_response(await answer_usage(request.app[CONTEXT].usage, request.query))
+    context = request.app[CONTEXT]
+    return json_response(await answer_usage(context.usage, context.key_names, request.query))
 
 
-async def answer_usage(usage: UsageStore, query: Mapping[str, str]) -> dict[str, Any]:
+async def answer_usage(
+    usage: UsageStore, key_names: ReadKeyNames, query: Mapping[str, str]
+) -> dict[str, Any]:
     """The answer to a query of group_by, from, to, tenant; AdminError."""
     for name in query:
         _check_choice("parameter", name, PARAMETERS)
@@ -28,7 +33,7 @@ async def answer_usage(usage: UsageStore, query: Mapping[str, str]) -> dict[str,
     _check_choice("group_by", group_by, GROUPS)
     fresh = await usage.open_fresh()
     try:
-        return await usage_rows(
+        answer = await usage_rows(
             fresh.columnar,
             group_by,
             _read_moment(query.get("from")),
@@ -38,12 +43,17 @@ async def answer_usage(usage: UsageStore, query: Mapping[str, str]) -> dict[str,
         )
     except UsageQueryError as error:
         raise AdminError(400, "invalid_period", str(error), error.hint) from error
+    if group_by == "key":
+        answer["rows"] = name_keys(answer["rows"], await key_names())
+    return answer
 
 
 def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        message = f"unknown {name} {value[:64]!r}"
-        raise AdminError(400, f"unknown_{name}", message, suggest(value, known))
+        near = nearest(value, known)
+        advice = f"did you mean {' or '.join(near)}? " if near else ""
+        hint = f"{advice}{name} is one of {', '.join(known)}"
+        raise AdminError(400, f"unknown_{name}", f"unknown {name} {value[:64]!r}", hint)
 
 
 def _read_moment(text: str | None) -> str | None:

@@ -150,7 +150,7 @@ async def test_the_synchronous_client_works_too(gateway: Gateway) -> None:
 
 async def test_langchain_chat_stream_tools_and_embeddings(gateway: Gateway) -> None:
     options: Any = {"base_url": gateway.base_url, "api_key": gateway.api_key}
-    chat = ChatOpenAI(model=MODEL, temperature=0, **options)
+    chat = ChatOpenAI(**options | {"model": MODEL, "temperature": 0})
     answer = await chat.ainvoke([HumanMessage("Say hello.")])
     assert answer.content
     assert answer.usage_metadata is not None

@@ -165,6 +165,46 @@ def test_no_new_file_means_a_longer_one(
     assert read_all(tmp_path) == [b"x" * 1000, b"y"]
 
 
+@pytest.mark.parametrize("is_cut_possible", [True, False])
+def test_a_torn_record_without_a_next_file_hides_nothing_written_later(
+    writer: SegmentWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_cut_possible: bool
+) -> None:
+    """A disk that fills up inside a record: a reader stops at what is torn."""
+    write = os.write
+
+    def fail(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    writer.append(b"before")
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda fd, data: write(fd, data[:12]))
+        full.setattr(os, "open", fail)
+        if not is_cut_possible:
+            full.setattr(os, "ftruncate", fail)
+        for _ in range(3):
+            with pytest.raises(LogWriteError, match="No space left"):
+                writer.append(b"torn and refused")
+    for number in range(3):
+        writer.append(b"after %d" % number)
+    assert read_all(tmp_path) == [b"before", b"after 0", b"after 1", b"after 2"]
+
+
+async def test_the_sync_thread_outlives_a_lack_of_descriptors(
+    writer: SegmentWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(os, "open", fail)
+        writer.append(b"x")
+        await wait_until(lambda: writer.failures > 0)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    writer.append(b"y")
+    await wait_until(lambda: bool(synced))
+
+
 def test_a_file_size_limit_is_refused_without_loss(tmp_path: Path) -> None:
     """A real refusal of the kernel: RLIMIT_FSIZE in a child."""
     code = (

@@ -96,16 +96,17 @@ async def expect_the_place_is_freed(
     await wait_until(lambda: is_served(session, gateway), IDLE_S * 10, "the place is freed")
     assert loop.time() - began > IDLE_S * 0.5, "the caller was given no time at all"
     async with asyncio.timeout(5):
-        with pytest.raises(ConnectionError):
-            while await reader.read(1 << 16):
-                pass
+        rest = await reader.read(-1)
+    assert b"[DONE]" not in rest, "what is cut must not look complete"
+    assert not rest.endswith(b"0\r\n\r\n")
     writer.close()
 
 
 async def test_a_slow_reader_of_a_relayed_stream_ends_as_one_who_left(
     tmp_path: Path, session: ClientSession, upstream: FaultUpstream
 ) -> None:
-    upstream.script(replies.ok_stream(replies.chat_events(["x" * 50_000] * 40)))
+    """Nor is the whole stream read for him: an endless one would fill the memory."""
+    upstream.script(replies.ok_stream(replies.chat_events(["x" * 50_000])[:2], is_endless=True))
     async with lone(
         tmp_path, upstream, limits=ONE_PLACE, timeouts=PATIENT, send_buffer_bytes=SMALL_BUFFER
     ) as gateway:
@@ -113,15 +114,15 @@ async def test_a_slow_reader_of_a_relayed_stream_ends_as_one_who_left(
         first = next(end for end in gateway.ends() if end["outcome"] != "refused")
         assert (first["outcome"], first["usage_source"]) == ("client_closed", "unknown")
         left = await upstream.wait_for_leaving()
-        assert left.sent_bytes < 40 * 50_000
+        assert left.sent_bytes < 32_000_000
         gateway.check_conservation()
 
 
-@pytest.mark.parametrize("events", [40, 12, 11, 10, 9, 8], ids=lambda n: f"{n}0kB")
+@pytest.mark.parametrize("events", [40, 9], ids=["large", "buffered"])
 async def test_a_slow_reader_of_a_hit_is_cut(
     tmp_path: Path, session: ClientSession, upstream: FaultUpstream, events: int
 ) -> None:
-    """The sizes lie around what the gateway's own buffers take: also its last write must end."""
+    """The smaller one fits into buffers but for the end: waiting to write that must end, too."""
     upstream.script(replies.ok_stream(replies.chat_events(["x" * 10_000] * events)))
     async with lone(
         tmp_path,

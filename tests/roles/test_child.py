@@ -22,6 +22,15 @@ STUBBORN = (
     "os.write(fd, json.dumps({'type': 'deaf'}).encode() + b'\\nnot json\\n')\n"
     "time.sleep(600)\n"
 )
+TALKATIVE = (
+    "import json, os, sys, time\n"
+    "fd = int(sys.argv[-1].partition('=')[2])\n"
+    "models = [f'model-{number:05d}' for number in range(20_000)]\n"
+    "line = json.dumps({'type': 'snapshot', 'models': models}).encode() + b'\\n'\n"
+    "while line: line = line[os.write(fd, line):]\n"
+    "os.write(fd, json.dumps({'type': 'next'}).encode() + b'\\n')\n"
+    "time.sleep(600)\n"
+)
 
 
 @asynccontextmanager
@@ -85,6 +94,15 @@ async def test_reports_are_handed_on_and_a_deaf_child_is_killed(tmp_path: Path) 
         assert child.exit_status in {None, -signal.SIGKILL}
         await wait_until(lambda: kinds(reports)[-1] == "died")
         assert child.pid is None
+
+
+async def test_a_report_longer_than_a_pipe_is_handed_on_whole(tmp_path: Path) -> None:
+    """A snapshot's report names every model: 300 kB here, where 64 KiB was once the most."""
+    async with kept(tmp_path, TALKATIVE) as (child, reports):
+        await wait_until(lambda: "next" in kinds(reports))
+        assert kinds(reports) == ["started", "snapshot", "next"]
+        assert len(reports[1]["models"]) == 20_000
+        assert child.deaths == 0
 
 
 async def test_a_stop_during_the_pause_between_two_lives_is_heard(tmp_path: Path) -> None:

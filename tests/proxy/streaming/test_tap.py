@@ -174,7 +174,7 @@ def test_an_error_inside_the_stream_is_noted_and_held_as_the_last_thing(
     for pieces in ([opening + event + opening + DONE], [opening, event, opening, DONE]):
         tap, out = tapped(pieces)
         assert tap.error == noted
-        assert out == opening + event
+        assert (out, tap.held) == (opening, event)
         assert tap.kept_stream is None
 
 
