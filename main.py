@@ -7,6 +7,7 @@ plane's engines. Nobody imports this module.
 import argparse
 import importlib
 import os
+import select
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -133,6 +134,7 @@ VERBS = (
     Verb("prices", "roles.prices:run", "the price book: build, explain", _add_prices_arguments),
     Verb("purge", "roles.reports:run_purge", "empty the exact cache", _add_purge_arguments),
     Verb("control", "roles.control:run", None, _add_child_arguments),
+    Verb("check-config", "roles.checking:run", None),
     Verb("prepare", "roles.prepare:run", None, _add_child_arguments),
 )
 
@@ -163,19 +165,18 @@ def main(words: list[str] | None = None) -> int:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        if _can_print():
+        if _has_reader():
             raise
         # The reader left, as `| head` does. Else the interpreter would fail once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE_STATUS
 
 
-def _can_print() -> bool:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return False
-    return True
+def _has_reader() -> bool:
+    """Whether someone still reads our standard output: if so, another pipe broke."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _run(words: list[str] | None) -> int:

@@ -1,6 +1,6 @@
 """apex.yaml with what its policies and prices say checked too, each refusal at its line.
 
-Called by the supervisor before it makes anything, and by the control process at every reading.
+Called by roles.checking before the gateway makes anything, and by the control process.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class _PolicyChecks:
         self._price_book_path = price_book_path
 
     def check_tenant(self, tenant: str) -> None:
-        """Shipped policies name models that may not be served here; an operator's own should not."""
+        """Shipped policies name models not served here as well; an operator's own should not."""
         source = self._file.config.tenants[tenant].policy
         place: KeyPath = ("tenants", tenant, "policy")
         named = source if isinstance(source, str) else {"name": tenant, **source}

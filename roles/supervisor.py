@@ -17,10 +17,10 @@ from config.errors import ConfigError
 from config.home import HomeLock
 from config.log import configure_logging
 from config.settings import Settings
-from policies.declared import load_declared
 from roles import places
 from roles.admin_token import load_admin_token
 from roles.announcing import Announcer, SnapshotNews
+from roles.checking import check_in_child
 from roles.child import Child, ChildSpec, Launch, Report
 from roles.children import Children
 from roles.engines import check_engines
@@ -246,7 +246,9 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     del arguments
     configure_logging(settings.log_format, "supervisor")
     check_engines(settings)
-    load_declared(settings.config_path, settings.environ)  # refused before anything is made
+    refused = check_in_child(settings)  # before anything is made
+    if refused:
+        return refused
     with HomeLock(settings.home):
         places.make_directories(settings)
         places.forget_last_run(settings)

@@ -116,6 +116,8 @@ def _amount(row: Row, name: str) -> str:
     shown = _usd(row[name])
     if name not in row["partial_amounts"]:
         return shown
+    if shown.startswith(("<", ">")):
+        shown = row[name]
     return f"{shown} + ?" if name == "gross_saving_usd" else f">= {shown}"
 
 

@@ -32,7 +32,7 @@ PROBE_TIMEOUT_S = 2.0
 DEFAULT_PORT = 8123
 
 # ClickHouse numbers its errors: https://github.com/ClickHouse/ClickHouse, ErrorCodes.cpp.
-_SERVER_CODE = re.compile(r"\b[Cc]ode:? ?([0-9]{1,4})\b")
+_SERVER_CODE = re.compile(r"\b(?:Code:|error code) ?([0-9]{1,4})\b")
 _SERVER_HINTS = {
     "81": "create the database that APEX_COLUMNAR_URL names",
     "497": "grant the user of APEX_COLUMNAR_URL the rights on its database",

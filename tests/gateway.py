@@ -32,7 +32,7 @@ tenants:
     keys: [{{name: app, secret: {ACME_KEY}}}]
     policy: {{rules: [{{name: reuse, cache: {{ttl_s: 3600}}}}]}}
 """
-BANNERS = ("Netra Apex is ready", '\\"event\\": \\"ready\\"')  # as text, and as JSON in JSON
+BANNERS = ("Netra Apex is ready", '"event": "ready"')  # as text, and as JSON
 
 
 async def wait_until(

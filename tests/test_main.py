@@ -1,11 +1,13 @@
 """The command line itself: help, unknown words, how errors look, what stays unimported."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from ledger.usage_sql import DIMENSIONS
 from tests.gateway import ROOT, clean_environment, run_verb
 
 VERBS = (
@@ -19,7 +21,7 @@ async def test_help_lists_every_verb_for_people_and_none_of_ours(tmp_path: Path)
     assert code == 0
     listed = {line.split()[0] for line in out.splitlines() if line.startswith("    ")}
     assert set(VERBS) <= listed
-    assert not listed & {"control", "prepare"}
+    assert not listed & {"check-config", "control", "prepare"}
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -60,3 +62,29 @@ def test_the_command_line_itself_imports_nothing_heavy() -> None:
     )
     loaded = set(done.stdout.split())
     assert not loaded & {"asyncio", "aiohttp", "config", "pydantic", "roles", "orjson"}
+
+
+async def test_the_help_of_usage_names_every_group(tmp_path: Path) -> None:
+    _, out, _ = await run_verb("usage", "--help", environ=clean_environment(tmp_path, {}))
+    said = " ".join(out.split())
+    assert f"{', '.join(DIMENSIONS)} (default" in said.replace(" or tenant", ", tenant")
+
+
+@pytest.mark.parametrize(
+    ("words", "unbuffered"),
+    [(("--help",), ""), (("prices", "explain", "gpt-4o"), ""), (("prices", "explain", "x"), "1")],
+)
+def test_a_reader_that_leaves_is_no_failure(
+    tmp_path: Path, words: tuple[str, ...], unbuffered: str
+) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "main.py"), *words],
+            stdout=write_end, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path,
+            env=clean_environment(tmp_path / ".apex", {"PYTHONUNBUFFERED": unbuffered}),
+        )  # fmt: skip
+    finally:
+        os.close(write_end)
+    assert (done.returncode, done.stderr) == (141, "")

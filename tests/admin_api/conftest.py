@@ -5,7 +5,7 @@ is tested over the whole gateway in test_app.py.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,14 @@ from config.clock import Clock
 from config.metrics import Metrics
 from config.settings import load_settings
 from ledger.price_book import load_price_book
+from policies.snapshot import Target
 from roles.bus_server import BusServer
 from roles.usage_store import UsageStore
+from tests.policies.samples import UPSTREAM, make_snapshot
 
+LOCAL = replace(UPSTREAM, name="local", base_url="http://127.0.0.1:9/v1", allow_private=True)
+UPSTREAMS = {"openai": UPSTREAM, "local": LOCAL}
+MODELS = {"house": (Target("openai", "gpt-4o-mini"), Target("local", "llama"))}
 TOKEN = "an-admin-token-of-more-than-thirty-two-characters"
 
 
@@ -69,6 +74,9 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
         async def check_dependencies() -> dict[str, DependencyState]:
             return states
 
+        async def no_names() -> dict[str, str]:
+            return {}
+
         context = AdminContext(
             settings=settings,
             token=TOKEN,
@@ -78,6 +86,8 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
             bus=bus,
             price_book=load_price_book,
             tenants=lambda: frozenset({"acme", "globex"}),
+            snapshot=lambda: make_snapshot(upstreams=UPSTREAMS, models=MODELS),
+            key_names=no_names,
             check_dependencies=check_dependencies,
         )
         server = TestServer(build_admin_app(context))

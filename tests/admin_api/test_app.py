@@ -91,7 +91,7 @@ async def test_a_period_is_half_open_and_in_utc(gateway: Gateway) -> None:
     ("query", "code", "said"),
     [
         ("group_by=modle", "unknown_group_by", "did you mean model?"),
-        ("group_by=", "unknown_group_by", "served_model"),
+        ("group_by=", "unknown_group_by", f"group_by is one of {', '.join(GROUPS)}"),
         ("groupby=model", "unknown_parameter", "did you mean group_by?"),
         ("from=yesterday", "invalid_period", "2026-11-01"),
         ("from=2026-02-01&to=2026-01-01", "invalid_period", "half-open"),
@@ -147,3 +147,12 @@ async def test_metrics_add_up_all_processes(gateway: Gateway) -> None:
 async def test_an_api_key_opens_nothing_here(gateway: Gateway) -> None:
     status, _ = await gateway.admin("/admin/v1/usage", token=gateway.api_key)
     assert status == 401
+
+
+async def test_keys_are_shown_by_name(gateway: Gateway) -> None:
+    request_id = await chat(gateway, "key-name")
+    _, usage = await gateway.admin("/admin/v1/usage?group_by=key")
+    [row] = usage["rows"]
+    assert row["key"] == "acme/app"
+    _, detail = await gateway.admin(f"/admin/v1/requests/{request_id}")
+    assert (detail["key"], detail["key_id"]) == ("acme/app", row["key_id"])

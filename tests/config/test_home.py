@@ -74,13 +74,55 @@ def test_release_without_acquire_is_harmless(tmp_path: Path) -> None:
 
 def test_discovery_round_trip(tmp_path: Path) -> None:
     directory = tmp_path / ".service_discovery"
-    write_discovery(directory, "proxy", {"port": 8080})
-    write_discovery(directory, "admin", {"port": 8081})
-    write_discovery(directory, "proxy", {"port": 8082})
-    assert read_discovery(directory) == {"admin": {"port": 8081}, "proxy": {"port": 8082}}
+    assert write_discovery(directory, "proxy", {"port": 8080})
+    assert write_discovery(directory, "admin", {"port": 8081})
+    assert write_discovery(directory, "proxy", {"port": 8082})
+    announced = read_discovery(directory)
+    assert {name: each["port"] for name, each in announced.items()} == {
+        "admin": 8081,
+        "proxy": 8082,
+    }
+    assert announced["proxy"]["pid"] == os.getpid()
     remove_discovery(directory, "proxy")
     remove_discovery(directory, "proxy")
     assert list(read_discovery(directory)) == ["admin"]
+
+
+ANNOUNCER = """
+import sys
+from pathlib import Path
+from config.home import write_discovery
+print(write_discovery(Path(sys.argv[1]), "proxy", {"port": 1}), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_another_living_process_announced_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ANNOUNCER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"True\n"
+        assert not write_discovery(tmp_path, "proxy", {"port": 2})
+        assert f"process {child.pid}" in caplog.text
+        remove_discovery(tmp_path, "proxy")
+        assert read_discovery(tmp_path)["proxy"]["port"] == 1
+        child.send_signal(signal.SIGKILL)
+        child.wait(10)
+    assert write_discovery(tmp_path, "proxy", {"port": 2})
+    assert read_discovery(tmp_path)["proxy"]["port"] == 2
+
+
+def test_a_discovery_file_with_a_pid_alone_is_judged_by_it(tmp_path: Path) -> None:
+    path = tmp_path / "proxy.json"
+    path.write_text(f'{{"pid": {os.getppid()}}}')
+    assert not write_discovery(tmp_path, "proxy", {})
+    path.write_text(f'{{"pid": {os.getpid()}}}')
+    assert write_discovery(tmp_path, "proxy", {})
 
 
 def test_unreadable_discovery_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

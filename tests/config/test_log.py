@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from config.log import QUIET_LOGGERS, configure_logging
+from config.log import QUIET_LOGGERS, SILENT_LOGGERS, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def _restored_logging() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(capture=False)
-    for name in QUIET_LOGGERS:
+    for name in (*QUIET_LOGGERS, *SILENT_LOGGERS):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -48,6 +48,23 @@ def test_json_has_the_fields_gcp_reads(capsys: pytest.CaptureFixture[str]) -> No
     assert (entry["logger"], entry["role"]) == ("a.b", "admin")
     assert entry["time"].endswith("+00:00")
     assert "ValueError: broken\nhere" in entry["stack_trace"]
+
+
+def test_json_has_a_callers_fields_but_not_in_place_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("json", "admin")
+    fields = {"event": "ready", "seconds": 1.5, "role": "forged"}
+    logging.getLogger("a").info("it is ready", extra={"fields": fields})
+    entry = json.loads(capsys.readouterr().err)
+    assert (entry["event"], entry["seconds"], entry["role"]) == ("ready", 1.5, "admin")
+
+
+def test_drivers_do_not_repeat_what_their_caller_says(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("text", "control")
+    logging.getLogger("urllib3.connectionpool").warning("Retrying (Retry(total=1...))")
+    logging.getLogger("clickhouse_connect.driver.httpclient").error("Unexpected Http Driver")
+    assert capsys.readouterr().err == ""
 
 
 def test_text_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,8 @@
 """Pydantic's findings as errors that name the line and the near names."""
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import pytest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -33,6 +34,9 @@ class Outer(BaseModel):
     )
     listed: tuple[Inner, ...] = Field(default=(), min_length=1, description="Some.")
     either: str | dict[str, Any] = Field(default="x", description="Either.")
+    share: float = Field(default=0, le=1, description="Some.")
+    word: Literal["one", "two"] = Field(default="one", description="One of two.")
+    odd: UUID | None = Field(default=None, description="None of our types.")
     rejected: Annotated[str, AfterValidator(_reject)] | None = Field(default=None)
 
 
@@ -74,7 +78,10 @@ def test_valid_document() -> None:
         ("name: a\ninner: {price: cheap}", "f:2: inner.price: must be a number", "digits"),
         ("name: a\nby_name: {A1: {}}", "f:2: by_name.A1: does not look like a name", "pattern"),
         ("name: a\neither: 3", "f:2: either: must be text", "quotes"),
-        ("name: a\nrejected: b", "f:2: rejected: value error, this {value} never fits", "correct"),
+        ("name: a\nrejected: b", "f:2: rejected: this {value} never fits", "correct"),
+        ("name: a\nshare: 2", "f:2: share: must be at most 1", "correct the number"),
+        ("name: a\nword: thre", "f:2: word: must be 'one' or 'two'", "one of these"),
+        ("name: a\nodd: 2026-01-01", "f:2: odd: has a value that cannot stand", "correct"),
         ("- a", "f:1: the document: must be a mapping", "indented"),
     ],
 )

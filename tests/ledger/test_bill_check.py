@@ -24,6 +24,7 @@ async def test_equal_attempts_are_counted(ledger: Ledger) -> None:
     found = await check(ledger, entry("r1.1"), entry("r2.1"), entry("r2.2"))
     assert found.is_exact
     assert (found.equal, found.billed_picousd, found.recorded_picousd) == (3, 3 * COST, 3 * COST)
+    assert len(found.rows(0)) == 1
 
 
 async def test_every_difference_is_named(ledger: Ledger) -> None:
@@ -53,6 +54,7 @@ async def test_what_we_cannot_know_is_no_difference(ledger: Ledger) -> None:
     ledger.write([make_start("killed"), *make_pair("left", usage_source="unknown")])
     found = await check(ledger, entry("killed.1"), entry("left.1"))
     assert (found.is_exact, found.unknown_to_us, found.equal) == (True, 2, 0)
+    assert "carried no usage" in found.rows(0)[1]
 
 
 async def test_interrupted_answers_and_hits_are_not_compared(ledger: Ledger) -> None:

@@ -20,6 +20,7 @@ from tests.ledger.samples import (
 )
 
 DAY_US = 24 * HOUR_US
+AMOUNTS_USD = ("cost_usd", "gross_baseline_usd", "gross_saving_usd")
 
 
 async def shipped(ledger: Ledger, *events: Any) -> Ledger:
@@ -120,6 +121,8 @@ async def test_an_attempt_without_end_is_shown_as_unknown(ledger: Ledger) -> Non
     usage = await usage_rows(ledger.columnar, "model", open_window=window)
     found = {row["model"]: (row["requests"], row["unknown_attempts"]) for row in usage["rows"]}
     assert found == {LARGE: (1, 0), "other": (0, 1)}
+    assert [row["cost_usd"] for row in usage["rows"]] == ["0.00045", None]
+    assert "cost_usd" in usage["totals"]["partial_amounts"]
     assert (usage["totals"]["attempts"], usage["totals"]["unknown_attempts"]) == (2, 1)
     by_tag = await usage_rows(ledger.columnar, "tag", open_window=window)
     assert {row["tag"]: row["unknown_attempts"] for row in by_tag["rows"]} == {"": 0, "team=b": 1}
@@ -138,6 +141,48 @@ async def test_what_has_no_price_is_counted_and_not_called_free(ledger: Ledger) 
     totals = (await usage_rows(ledger.columnar, "model"))["totals"]
     assert (totals["requests"], totals["unpriced_requests"]) == (3, 2)
     assert totals["cost_usd"] == "0.00045"
+    assert totals["partial_amounts"] == ["cost_usd", "gross_baseline_usd", "gross_saving_usd"]
+
+
+async def test_a_row_of_unpriced_requests_has_no_amounts(ledger: Ledger) -> None:
+    own = dict.fromkeys(("requested_model", "upstream_model", "served_model"), "own")
+    await shipped(
+        ledger,
+        *make_pair("r1", **own, baseline_model="own"),
+        *make_pair("r2", **own, baseline_model="own", cache="hit", usage_source="cache"),
+        *make_pair("r3", **own, outcome="refused", usage_source="none"),
+        *make_pair("r4"),
+    )
+    usage = await usage_rows(ledger.columnar, "model")
+    priced, unpriced = usage["rows"]
+    assert (unpriced["model"], unpriced["requests"], unpriced["unpriced_requests"]) == ("own", 3, 1)
+    assert [unpriced[name] for name in AMOUNTS_USD] == [None, None, None]
+    assert unpriced["partial_amounts"] == []
+    assert [priced[name] for name in AMOUNTS_USD] == ["0.00045", "0.00045", "0"]
+    assert priced["partial_amounts"] == []
+    assert usage["totals"]["cost_usd"] == "0.00045"
+    assert usage["totals"]["partial_amounts"] == list(AMOUNTS_USD)
+
+
+async def test_what_costs_nothing_is_zero_and_not_unknown(ledger: Ledger) -> None:
+    await shipped(
+        ledger,
+        *make_pair("r1", cache="hit", usage_source="cache"),
+        *make_pair("r2", outcome="refused", usage_source="none", requested_model="none"),
+    )
+    rows = {row["model"]: row for row in (await usage_rows(ledger.columnar, "model"))["rows"]}
+    assert [rows["none"][name] for name in AMOUNTS_USD] == ["0", "0", "0"]
+    assert [rows[LARGE][name] for name in AMOUNTS_USD] == ["0", "0.00045", "0.00045"]
+    assert rows[LARGE]["partial_amounts"] == rows["none"]["partial_amounts"] == []
+
+
+async def test_hits_of_an_unpriced_model_cost_nothing_and_save_who_knows_what(
+    ledger: Ledger,
+) -> None:
+    own = dict.fromkeys(("upstream_model", "served_model", "baseline_model"), "own")
+    await shipped(ledger, *make_pair("r1", **own, cache="hit", usage_source="cache"))
+    totals = (await usage_rows(ledger.columnar, "model"))["totals"]
+    assert [totals[name] for name in AMOUNTS_USD] == ["0", None, None]
 
 
 async def test_a_disputed_price_gives_no_credit_but_counts_against_us(ledger: Ledger) -> None:
@@ -225,7 +270,7 @@ async def test_a_request_in_full(any_ledger: Ledger) -> None:
     found = [(event["attempt"], event["kind"]) for event in detail["events"]]
     assert found == [(1, "start"), (1, "end"), (2, "start"), (2, "end")]
     assert (detail["attempts"], detail["attempts_without_end"]) == (2, 0)
-    assert (detail["tenant"], detail["is_complete"]) == ("acme", True)
+    assert (detail["tenant"], detail["key_id"], detail["is_complete"]) == ("acme", "k1", True)
     assert (detail["cost_usd"], detail["gross_baseline_usd"]) == ("0.00045", "0.00045")
     last = detail["events"][-1]
     assert (last["cost_usd"], last["price_state"], last["tags"]) == (

@@ -101,6 +101,6 @@ def test_two_prices_for_one_thing_are_refused(tmp_path: Path) -> None:
     }
     with pytest.raises(ConfigError) as raised:
         write_effective_book(operator(models=models), read_document(), tmp_path)
-    assert "models.two: 'llama' on upstream 'local' has two prices" in raised.value.message
+    assert "models.two.price: 'llama' on upstream 'local' has two prices" in raised.value.message
     models["two"]["price"] = PRICE
     write_effective_book(operator(models=models), read_document(), tmp_path)

@@ -93,8 +93,9 @@ def test_a_tampered_file_is_refused(tmp_path: Path, place: int) -> None:
 def test_a_file_of_another_master_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "snapshot.sealed"
     write_snapshot_file(path, make_snapshot(), RING)
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as raised:
         read_snapshot_file(path, KeyRing(b"o" * 32))
+    assert str(path) in raised.value.message
 
 
 def test_a_missing_file_says_what_to_start(tmp_path: Path) -> None:

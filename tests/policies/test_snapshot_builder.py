@@ -104,33 +104,6 @@ async def test_an_inline_policy_takes_its_tenants_name(
     assert snapshot.policies[revision].rules[0].name == "r"
 
 
-@pytest.mark.parametrize(
-    ("policy", "message", "hint"),
-    [
-        ("balancd", "tenants.acme.policy: unknown policy 'balancd'", "balanced"),
-        ({"rulez": []}, "tenants.acme.policy: policy 'acme': rulez:", "rules"),
-        (
-            {"rules": [{"name": "r", "route": [{"model": "gpt-4o-minni"}]}]},
-            "tenants.acme.policy: rule 'r' names unknown model 'gpt-4o-minni'",
-            "gpt-4o-mini",
-        ),
-        (
-            {"rules": [{"name": "r", "fallback": ["gtp-4o"]}]},
-            "tenants.acme.policy: rule 'r' names unknown model 'gtp-4o'",
-            "gpt-4o",
-        ),
-    ],
-)
-async def test_policies_that_cannot_work_are_refused(
-    sql_engine: AsyncEngine, tmp_path: Path, policy: object, message: str, hint: str
-) -> None:
-    operator = make_operator(tenants={"acme": {"keys": [{"name": "a"}], "policy": policy}})
-    with pytest.raises(ConfigError) as raised:
-        await build(sql_engine, tmp_path, operator)
-    assert raised.value.message.startswith(message)
-    assert hint in raised.value.hint
-
-
 async def test_a_shipped_policy_may_name_models_that_are_not_served(
     sql_engine: AsyncEngine, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.clock import Clock
+from config.log import JsonFormatter
 from config.settings import Settings, load_settings
 from roles.announcing import Announcer, SnapshotNews, describe_upstream, keep_new_keys
 
@@ -64,7 +65,7 @@ def test_the_banner_of_declared_tenants_shows_no_key(
     announcer.announce_new_keys(news)
     text = capsys.readouterr().out
     assert "those of the tenants acme" in text
-    assert "Bearer $APEX_KEY" in text
+    assert "Bearer $GATEWAY_KEY" in text
     assert "house-model" in text
     assert "t" * 32 not in text
     assert f"APEX_HOME='{settings.home}' python main.py usage" in text
@@ -95,7 +96,10 @@ def test_a_json_log_has_one_line_and_names_files_for_secrets(
     announcer.announce_step("home locked")
     announcer.announce_ready(make_news(), URLS, "an-admin-token")
     announcer.announce_stop(30)
-    ready = json.loads(caplog.messages[1])
+    announcer.announce_stopped()
+    assert caplog.messages[-1] == "stopped"
+    ready = json.loads(JsonFormatter("supervisor").format(caplog.records[1]))
+    assert (ready["event"], ready["message"]) == ("ready", "Netra Apex is ready")
     assert ready["base_url"] == "http://127.0.0.1:8080/v1"
     assert ready["api_key_file"] == str(settings.home / "demo.key")
     assert ready["admin_token_file"] == str(settings.home / "admin.token")

@@ -1,12 +1,13 @@
 """Claimed ports: shared by the proxies, kept while children come and go, announced."""
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
 from config.errors import ConfigError
-from config.home import read_discovery, write_discovery
+from config.home import read_discovery
 from config.settings import Settings, load_settings
 from roles.listening import describe_address, is_answering, open_lone_proxy_socket
 from roles.open_ports import OpenPorts, announced
@@ -52,13 +53,16 @@ def test_discovery_is_written_and_withdrawn(tmp_path: Path) -> None:
     assert read_discovery(directory) == {}
 
 
-def test_of_two_lone_roles_the_first_leaves_the_announcement_of_the_second(tmp_path: Path) -> None:
+def test_beside_a_living_announcement_a_lone_role_makes_none(tmp_path: Path) -> None:
     settings = make_settings(tmp_path / "home")
     directory = tmp_path / ".service_discovery"
     with socket.create_server(("127.0.0.1", 0)) as opened, announced(settings, "proxy", opened):
         assert read_discovery(directory)["proxy"]["port"] == opened.getsockname()[1]
-        write_discovery(directory, "proxy", {"pid": 1})
-    assert read_discovery(directory)["proxy"] == {"pid": 1}
+    assert read_discovery(directory) == {}
+    directory.joinpath("proxy.json").write_text(f'{{"pid": {os.getppid()}}}')
+    with socket.create_server(("127.0.0.1", 0)) as opened, announced(settings, "proxy", opened):
+        assert read_discovery(directory)["proxy"] == {"pid": os.getppid()}
+    assert read_discovery(directory)["proxy"] == {"pid": os.getppid()}
 
 
 async def test_a_socket_on_every_address_is_shown_as_one_to_use() -> None:

@@ -37,12 +37,18 @@ async def test_the_same_answers_while_it_runs_and_after(tmp_path: Path) -> None:
         code, _, err = await gateway.verb("purge", "--tenant", "acm")
         assert code == 2
         assert "did you mean acme?" in err
+        code, out, _ = await gateway.verb("prices", "explain", "gpt-4o-mini")
+        assert code == 0
+        assert "1. gpt-4o-mini on mock (mock): agreed, list price of openai" in out
         assert await gateway.stop() == 0
         assert await ask_everything(gateway, ids[0]) == running
         code, _, err = await gateway.verb("purge")
         assert code == 2
         assert "no gateway runs" in err
-    usage, by_tag, detail, conservation = running
+    usage, by_tag, by_key, nobodys, detail, conservation = running
+    assert [line.split()[0] for line in by_key.splitlines()[2::2]] == ["acme/app", "total"]
+    assert nobodys == "no usage in this period\n"
+    assert "acme/app" in detail
     assert usage.splitlines()[2].split()[:3] == ["gpt-4o-mini", "3", "1"]
     assert usage.splitlines()[-1].startswith("total")
     assert [row["tag"] for row in json.loads(by_tag)["rows"]] == ["team=search"]
@@ -57,6 +63,8 @@ async def ask_everything(gateway: Gateway, request_id: str) -> tuple[str, ...]:
     for words in (
         ("usage",),
         ("usage", "--group-by", "tag", "--json", "--from", "2020-01-01", "--to", "2100-01-01"),
+        ("usage", "--group-by", "key", "--tenant", "acme"),
+        ("usage", "--tenant", "globex"),
         ("requests", request_id),
         ("conservation",),
     ):
@@ -100,6 +108,17 @@ async def test_migrate_and_prices_work_before_the_first_start(tmp_path: Path) ->
     code, out, _ = await run_verb("prices", "explain", "gpt-4o-mini", environ=environ)
     assert code == 0
     assert "openai/gpt-4o-mini: agreed" in out
+    declared = tmp_path / "apex.yaml"
+    declared.write_text(
+        "upstreams: {local: {kind: openai, base_url: 'http://127.0.0.1:9/v1', allow_private: true}}"
+        "\nmodels: {house: {upstreams: [{upstream: local, model: llama}]}}\n"
+    )
+    environ["APEX_CONFIG"] = str(declared)
+    code, out, _ = await run_verb("prices", "explain", "house", environ=environ)
+    assert code == 0
+    assert "1. llama on local (127.0.0.1): unknown" in out
+    assert "private host without a declared price" in out
+    del environ["APEX_CONFIG"]
     code, out, _ = await run_verb("conservation", environ=environ)
     assert (code, out.splitlines()[-1]) == (0, "exact")
 

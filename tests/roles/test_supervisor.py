@@ -55,6 +55,7 @@ async def test_a_second_start_keeps_the_key_and_the_state(tmp_path: Path) -> Non
         assert "python main.py usage" in banner
         await check_printed_line(banner)
         assert await first.stop() == 0
+        assert first.output.splitlines()[-1] == "stopped"
     assert find_lock_owner(first.home) is None
     assert first.discovery == {}
     assert first.pids == {}
@@ -251,9 +252,7 @@ async def test_a_json_log_is_lines_of_json_without_secrets(tmp_path: Path) -> No
     environ = {"APEX_LOG_FORMAT": "json"}
     async with Gateway(tmp_path, config=TENANTS, environ=environ) as gateway:
         lines = [json.loads(line) for line in gateway.output.splitlines()]
-        [ready] = [
-            json.loads(line["message"]) for line in lines if '"event": "ready"' in line["message"]
-        ]
+        [ready] = [line for line in lines if line.get("event") == "ready"]
         assert ready["base_url"] == gateway.base_url
         assert ready["admin_url"] == gateway.admin_url
         kept = gateway.home / "generated-keys.jsonl"
@@ -280,6 +279,40 @@ async def test_a_home_or_a_store_in_use_names_its_owner(tmp_path: Path) -> None:
         assert f"already open in process {gateway.pids['control']}" in err
         assert "hint: " in err
         assert "Traceback" not in err
+        assert (await chat(gateway))[0] == 200
+
+
+async def test_a_bad_file_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    config = tmp_path / "apex.yaml"
+    config.write_text("tenants:\n  acme: {keys: [{name: app}], policy: balancd}\n")
+    environ = clean_environment(tmp_path / ".apex", {"APEX_CONFIG": str(config)})
+    code, out, err = await run_verb("all", environ=environ)
+    assert (code, out) == (2, "")
+    assert f"{config}:2: tenants.acme.policy: unknown policy 'balancd'" in err
+    assert list(tmp_path.iterdir()) == [config]
+
+
+async def test_lone_roles_leave_a_running_gateway_alone(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        announced = gateway.discovery
+        code, _, err = await gateway.verb("mock", "--port", "0")
+        assert code == 2
+        assert f"pid {gateway.pids['supervisor']}" in err
+        assert "APEX_HOME=" in err
+        second = await asyncio.create_subprocess_exec(
+            sys.executable, str(ROOT / "main.py"), "proxy",
+            env=gateway.environ, cwd=ROOT, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert second.stderr is not None
+        async with asyncio.timeout(30):
+            while b"not announced" not in await second.stderr.readline():
+                assert second.returncode is None
+        metrics = gateway.home / "run/metrics"
+        await wait_until(lambda: any(metrics.glob(f"*-{second.pid}.json")), 30, "it serves")
+        second.terminate()
+        await second.communicate()
+        assert second.returncode == 0
+        assert gateway.discovery == announced
         assert (await chat(gateway))[0] == 200
 
 

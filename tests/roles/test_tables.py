@@ -12,7 +12,7 @@ def usage_row(**changes: Any) -> dict[str, Any]:
     more = ("unpriced_requests", "unknown_attempts")
     row: dict[str, Any] = dict.fromkeys((*counts, *more, *INPUT_BUCKETS, *OUTPUT_BUCKETS), 0)
     amounts = {"cost_usd": "0", "gross_baseline_usd": "0", "gross_saving_usd": "0"}
-    return row | amounts | changes
+    return row | amounts | {"partial_amounts": []} | changes
 
 
 def test_figures_are_aligned_and_separated_and_totalled() -> None:
@@ -94,3 +94,16 @@ def test_a_request_shows_what_is_known_event_by_event() -> None:
     assert "True" in text
     assert "error_code" not in text
     assert "output_tokens" not in text
+
+
+def test_a_cost_that_leaves_something_out_is_a_lower_bound_and_none_at_all_is_unknown() -> None:
+    names = ["cost_usd", "gross_baseline_usd", "gross_saving_usd"]
+    amounts = {"cost_usd": "1.23", "gross_baseline_usd": "0.0000001", "gross_saving_usd": "-0.5"}
+    mixed = usage_row(model="m", unpriced_requests=1, partial_amounts=names, **amounts)
+    own = usage_row(model="own", unpriced_requests=1, **dict.fromkeys(names))
+    free = usage_row(model="free")
+    lines = format_usage("model", {"rows": [mixed, own, free], "totals": mixed})
+    for line in (lines[2], lines[-1]):
+        assert ">= 1.230000  >= 0.0000001  -0.500000 + ?" in line
+    assert lines[3].split().count("unknown") == 3
+    assert lines[4].split().count("0.000000") == 3
