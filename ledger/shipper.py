@@ -111,14 +111,20 @@ class Shipper:
     async def run(self, stop: asyncio.Event) -> None:
         """Ship every 0.2 s until `stop`; a store that is down is retried, ever more slowly."""
         pause_s = self._options.interval_s
+        is_away = False
         while not stop.is_set():
             try:
                 report = await self.ship()
             except (ColumnarError, OSError) as error:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 self._count("apex_ship_errors_total", 1)
-                _log.warning("usage events wait on disk: %s", error)
+                if not is_away:  # once per change: a store may be away for hours
+                    _log.warning("usage events wait on disk: %s", error)
+                is_away = True
             else:
+                if is_away:
+                    _log.warning("usage events are shipped again")
+                is_away = False
                 pause_s = self._options.interval_s
                 self._observe(report)
             await _wait(stop, pause_s)
