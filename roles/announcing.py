@@ -4,10 +4,11 @@ As text, or as one structured log line each with APEX_LOG_FORMAT=json. Secrets a
 terminal in development and written once when generated; they never enter a JSON log.
 """
 
-import contextlib
 import json
 import logging
+import os
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -161,8 +162,12 @@ class Announcer:
 
 def _say(*lines: str) -> None:
     """Print; a terminal that was closed, or a pipe nobody reads, must not stop the gateway."""
-    with contextlib.suppress(OSError):
+    try:
         print("\n".join(lines), flush=True)
+    except OSError:
+        # What could not be written is kept and tried again at the end of the process, which would
+        # then exit with a failure.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def keep_new_keys(settings: Settings, keys: Sequence[Mapping[str, str]]) -> None:
