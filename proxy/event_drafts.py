@@ -19,7 +19,7 @@ def draft_start(ctx: RequestContext, place: Place, model: str, clock: Clock) -> 
         at_us=clock.now_us(),
         endpoint=ctx.endpoint,
         requested_model=ctx.model,
-        requested_tier=_text(ctx.doc.get("service_tier")),
+        requested_tier=text_or_empty(ctx.doc.get("service_tier")),
         upstream=place.upstream,
         upstream_kind=place.kind,
         upstream_host=place.host,
@@ -107,5 +107,6 @@ def _key_of(ctx: RequestContext) -> KeyRecord:
     return ctx.key
 
 
-def _text(value: object) -> str:
+def text_or_empty(value: object) -> str:
+    """Return what a document says where it is text, and nothing where it is not."""
     return value if isinstance(value, str) else ""

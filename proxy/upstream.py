@@ -20,6 +20,7 @@ from proxy.bodies import body_for, injects_usage
 from proxy.breaker import Breaker, Breakers
 from proxy.context import RequestContext
 from proxy.errors import GatewayError
+from proxy.event_drafts import text_or_empty
 from proxy.live import UpstreamDoor
 from proxy.recorder import Recorder, put_usage
 from proxy.refusals import refusal_of
@@ -255,11 +256,11 @@ class UpstreamCaller:
             raise self._failed(end, unusable("The upstream answered 200 with an error."))
         if not isinstance(document.get(ANSWER_LISTS[endpoint]), list):
             raise self._failed(end, unusable("The upstream's answer has another shape."))
-        end.served_model = _text(document.get("model")) or target.model
-        end.served_tier = _text(document.get("service_tier"))
+        end.served_model = text_or_empty(document.get("model")) or target.model
+        end.served_tier = text_or_empty(document.get("service_tier"))
         choices = document.get("choices")
         end.finish_reasons = [
-            _text(choice.get("finish_reason"))
+            text_or_empty(choice.get("finish_reason"))
             for choice in (choices if isinstance(choices, list) else ())
             if isinstance(choice, dict)
         ]
@@ -316,7 +317,3 @@ class UpstreamCaller:
         if failure.retry_after_s is not None:
             end.retry_after_ms = int(failure.retry_after_s * 1000)
         return AttemptFailedError(failure)
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -34,10 +34,6 @@ class ChatStreamTap:
         self._room_bytes = keeps_bytes_limit
 
     @property
-    def has_partial_event(self) -> bool:
-        return bool(self._framer.pending)
-
-    @property
     def kept_stream(self) -> bytes | None:
         """The whole stream as the upstream sent it; None when it did not fit or was not wanted."""
         return b"".join(self.kept) if self.is_done and self._room_bytes > 0 else None
