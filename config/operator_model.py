@@ -5,7 +5,7 @@ reader takes Timeouts, Limits and CacheConfig from here, so nothing here imports
 """
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -132,6 +132,13 @@ class UpstreamConfig(_Declared):
     )
     region: str | None = Field(
         default=None, description="Region, where prices or kinds depend on it."
+    )
+    api_version: Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,40}$")] | None = Field(
+        default=None,
+        description="Kind azure: the api-version of deployment paths; left out: the v1 API.",
+    )
+    plays: Literal["openai", "azure", "anthropic", "gemini", "bedrock"] = Field(
+        default="openai", description="Kind mock: the provider whose API it speaks."
     )
     stream_usage: bool = Field(
         default=True,

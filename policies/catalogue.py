@@ -41,6 +41,8 @@ def _build_upstream(name: str, declared: UpstreamConfig) -> Upstream:
         region=declared.region or "",
         stream_usage=declared.stream_usage,
         is_simulated=declared.kind == MOCK_KIND,
+        api_version=declared.api_version or "",
+        plays=declared.plays,
     )
 
 

@@ -34,6 +34,8 @@ class Upstream:
     region: str
     stream_usage: bool
     is_simulated: bool
+    api_version: str = ""
+    plays: str = "openai"  # the mock's only: the provider whose dialect it speaks
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,11 @@ class AnswerCache:
         return answer
 
 
-def may_be_stored(document: Mapping[str, Any]) -> bool:
+def may_be_stored(endpoint: str, document: Mapping[str, Any]) -> bool:
     """Return whether an answer is whole and unforced (the rule is optimizer.caching's)."""
     return is_cacheable_completion(document) == ""
+
+
+def ending_document(endpoint: str, finish_reasons: list[str]) -> dict[str, Any]:
+    """Return what a stream's endings say, in the form that `may_be_stored` reads."""
+    return {"choices": [{"finish_reason": reason} for reason in finish_reasons]}

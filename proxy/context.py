@@ -13,6 +13,7 @@ from optimizer.decision import Decision, Draws
 if TYPE_CHECKING:
     from ledger.events import AttemptEnd
     from policies.snapshot import KeyRecord, Target
+    from proxy.dialects.dialect import Dialect
     from proxy.live import LiveSnapshot
 
 
@@ -39,7 +40,7 @@ class RequestContext:
     """Everything known about one request; times are monotonic seconds unless named otherwise."""
 
     request_id: str
-    endpoint: str
+    dialect: "Dialect"
     started: float
     live: "LiveSnapshot"
     wishes: CallerWishes = NO_WISHES
@@ -52,6 +53,7 @@ class RequestContext:
     asked_usage: bool = False
     max_output_tokens: int = 0
     choices_n: int = 1
+    allows_store: bool = True
     is_deterministic: bool = False
     session_hash: str = ""
     session_source: str = ""
@@ -75,3 +77,8 @@ class RequestContext:
     served_model: str = ""
     served_upstream: str = ""
     served_at: float = 0.0
+
+    @property
+    def endpoint(self) -> str:
+        """The dialect's name, as events and policies spell it."""
+        return self.dialect.endpoint

@@ -4,9 +4,12 @@ The body is the shape OpenAI clients unwrap: {"error": {message, type, param, co
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 from aiohttp import web
+
+from proxy.error_shapes import ErrorShape, shape_error
 
 ERROR_TYPES = {401: "invalid_request_error", 403: "invalid_request_error", 429: "rate_limit_error"}
 
@@ -31,7 +34,7 @@ class GatewayError(Exception):
         self.param = param
         self.headers = dict(headers or {})
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """Return the error in the shape the official clients read."""
         fallback = "invalid_request_error" if self.status < 500 else "server_error"
         return error_document(
@@ -50,18 +53,18 @@ class ClientGoneError(Exception):
     """The caller left while the answer was being written."""
 
 
-def error_document(
-    message: str, kind: str, param: str | None, code: str | None
-) -> dict[str, object]:
+def error_document(message: str, kind: str, param: str | None, code: str | None) -> dict[str, Any]:
     """Build OpenAI's error object."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def error_response(error: GatewayError, extra: Mapping[str, str]) -> web.Response:
-    """Turn an error into the HTTP reply."""
+def error_response(
+    error: GatewayError, extra: Mapping[str, str], shape: ErrorShape = "openai"
+) -> web.Response:
+    """Turn an error into the HTTP reply, in the shape the caller's client reads."""
     return web.Response(
         status=error.status,
-        body=orjson.dumps(error.document()),
+        body=orjson.dumps(shape_error(error.document(), error.status, shape)),
         content_type="application/json",
         headers={**extra, **error.headers},
     )

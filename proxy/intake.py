@@ -13,13 +13,13 @@ from multidict import MultiMapping
 
 from optimizer.caching import TRANSPORT_FIELDS, is_deterministic
 from proxy.context import CallerWishes, RequestContext
+from proxy.dialects.reading import model_of
 from proxy.errors import GatewayError, InvalidRequestError
 
 BODY_DEADLINE_S = 60.0
 MOST_TAGS = 16
 LONGEST_TAG_CHARACTERS = 128
 LONGEST_HEADER_CHARACTERS = 256
-LARGEST_COUNT = 2**31 - 1  # what providers read as "no bound"; more would not fit the usage log
 # A list or object takes 25 times its bytes once parsed: beyond this a body is no prompt.
 MOST_CONTAINERS = 1_000_000
 COUNTED_FROM_BYTES = 1_048_576
@@ -130,22 +130,22 @@ def _too_large(max_body_bytes: int) -> GatewayError:
 
 
 def parse_body(ctx: RequestContext, body: bytes) -> None:
-    """Parse once and fill in what every stage reads."""
+    """Parse once and fill in what every stage reads.
+
+    A path that names model and streaming, as Azure's and Gemini's do, has been read before.
+    """
     ctx.body = body
     ctx.doc = doc = _load(body)
     _refuse_routing_fields(doc)
     _refuse_deep_extras(doc)
-    ctx.model = _model_of(doc)
-    _check_prompt(ctx.endpoint, doc)
-    for name in ("user", "safety_identifier"):
-        _text(doc, name)
-    ctx.is_streaming = ctx.endpoint == "chat" and _flag(doc, "stream")
-    options = _object(doc, "stream_options")
-    ctx.asked_usage = options.get("include_usage") is True
-    ctx.max_output_tokens = max(
-        _count(doc, "max_tokens", 0), _count(doc, "max_completion_tokens", 0)
-    )
-    ctx.choices_n = _count(doc, "n", 1)
+    if not ctx.model:
+        ctx.model = model_of(doc)
+    asked = ctx.dialect.read_request(doc)
+    ctx.is_streaming = ctx.is_streaming or asked.is_streaming
+    ctx.asked_usage = asked.asked_usage
+    ctx.max_output_tokens = asked.max_output_tokens
+    ctx.choices_n = asked.choices_n
+    ctx.allows_store = asked.allows_store
     ctx.is_deterministic = is_deterministic(doc, ctx.endpoint)
 
 
@@ -193,79 +193,3 @@ def _refuse_deep_extras(doc: dict[str, Any]) -> None:
                 "Flatten it to at most 254 levels.",
                 param=name,
             ) from error
-
-
-def _model_of(doc: dict[str, Any]) -> str:
-    model = doc.get("model")
-    if not isinstance(model, str) or not model:
-        raise InvalidRequestError(
-            "The field model is missing or not a string.",
-            "Name a model, for example one of GET /v1/models.",
-            param="model",
-        )
-    return model
-
-
-def _check_prompt(endpoint: str, doc: dict[str, Any]) -> None:
-    if endpoint == "chat":
-        messages = doc.get("messages")
-        if not isinstance(messages, list) or not messages:
-            raise InvalidRequestError(
-                "The field messages must be a non-empty list.",
-                'Send [{"role": "user", "content": "..."}].',
-                param="messages",
-            )
-        for place, message in enumerate(messages):
-            if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-                raise InvalidRequestError(
-                    f"messages[{place}] must be an object with a role.",
-                    'Send {"role": "user", "content": "..."}.',
-                    param=f"messages[{place}]",
-                )
-    elif not isinstance(doc.get("input"), (str, list)) or not doc["input"]:
-        raise InvalidRequestError(
-            "The field input must be a non-empty string or list.",
-            "Send the text to embed.",
-            param="input",
-        )
-
-
-def _flag(doc: dict[str, Any], name: str) -> bool:
-    value = doc.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise InvalidRequestError(
-            f"The field {name} must be true or false.", f'Send "{name}": true.', param=name
-        )
-    return value is True
-
-
-def _count(doc: dict[str, Any], name: str, default: int) -> int:
-    value = doc.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_COUNT:
-        raise InvalidRequestError(
-            f"The field {name} must be a whole number from 1 to {LARGEST_COUNT}.",
-            f"Send such a number, or leave {name} out.",
-            param=name,
-        )
-    return value
-
-
-def _text(doc: dict[str, Any], name: str) -> None:
-    """Whom a call is for decides who may share its answer: it must be text, or absent."""
-    if not isinstance(doc.get(name, ""), str | None):
-        raise InvalidRequestError(
-            f"The field {name} must be a string.", f"Send {name} as text.", param=name
-        )
-
-
-def _object(doc: dict[str, Any], name: str) -> dict[str, Any]:
-    value = doc.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidRequestError(
-            f"The field {name} must be an object.", f"Leave {name} out if unsure.", param=name
-        )
-    return value

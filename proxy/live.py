@@ -7,9 +7,8 @@ started with. An older number never replaces a newer one.
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from yarl import URL
-
 from config.clock import Clock
+from config.provider_kinds import MOCK_KIND
 from config.secrets import KeyRing
 from ledger.events import UNKNOWN_HOST
 from ledger.price_book import PriceBook, load_price_book
@@ -18,9 +17,10 @@ from optimizer.session import draw_arms, unit_draw
 from policies.model import Policy
 from policies.snapshot import Snapshot, Target, Upstream, read_snapshot_file
 from proxy.connector import check_upstream_url
+from proxy.providers.addresses import AddressBook, fixed_headers
+from proxy.providers.families import Family, family_of
 
 USER_AGENT = "netra-apex"
-PATHS = {"chat": "chat/completions", "embeddings": "embeddings"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class UpstreamDoor:
     """One upstream, ready to be called."""
 
     upstream: Upstream
-    urls: dict[str, URL]
+    family: Family
+    addresses: AddressBook
     headers: dict[str, str] = field(repr=False)
     host: str
     allows_private: bool
@@ -64,12 +65,8 @@ class LiveSnapshot:
         self.snapshot = snapshot
         self.book = book
         self.pepper = key_ring.pepper()
-        self.doors = {
-            name: open_door(upstream)
-            for name, upstream in snapshot.upstreams.items()
-            if upstream.kind in {"openai", "mock"}
-        }
-        self.places = {name: _place_of(each) for name, each in snapshot.upstreams.items()}
+        self.doors = {name: open_door(upstream) for name, upstream in snapshot.upstreams.items()}
+        self.places = {name: _place_of(door) for name, door in self.doors.items()}
         self._targets: dict[tuple[str, ...], tuple[Target, ...]] = {}
         self._key_ring = key_ring
         self._tenant_keys: dict[str, TenantKeys] = {}
@@ -116,17 +113,17 @@ class LiveSnapshot:
         """Return where the models of a decision can be served, in the order to try them."""
         targets = self._targets.get(models)
         if targets is None:
-            served = (target for name in models for target in self.snapshot.models[name])
-            targets = tuple(target for target in served if target.upstream in self.doors)
+            targets = tuple(target for name in models for target in self.snapshot.models[name])
             self._targets[models] = targets  # as many entries as there are routes
         return targets
 
 
-def _place_of(upstream: Upstream) -> Place:
+def _place_of(door: UpstreamDoor) -> Place:
+    upstream = door.upstream
     return Place(
         upstream=upstream.name,
         kind=upstream.kind,
-        host=URL(upstream.base_url).host or UNKNOWN_HOST if upstream.base_url else UNKNOWN_HOST,
+        host=door.host or UNKNOWN_HOST,
         region=upstream.region,
         is_simulated=upstream.is_simulated,
     )
@@ -134,22 +131,22 @@ def _place_of(upstream: Upstream) -> Place:
 
 def open_door(upstream: Upstream) -> UpstreamDoor:
     """Prepare the addresses and headers of one upstream; raises ConfigError on a forbidden one."""
-    is_mock = upstream.kind == "mock"
-    base = URL(upstream.base_url.rstrip("/") + "/")
+    is_mock = upstream.kind == MOCK_KIND
     allows_private = upstream.allow_private or is_mock
-    check_upstream_url(base, allows_private=allows_private)
-    headers = {
-        "Content-Type": "application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": USER_AGENT,
-    }
-    if upstream.api_key:
-        headers["Authorization"] = f"Bearer {upstream.api_key}"
+    addresses = AddressBook(upstream)
+    if addresses.base.host or upstream.base_url:
+        check_upstream_url(addresses.base, allows_private=allows_private)
     return UpstreamDoor(
         upstream=upstream,
-        urls={endpoint: base.join(URL(path)) for endpoint, path in PATHS.items()},
-        headers=headers,
-        host=base.host or "",
+        family=family_of(upstream),
+        addresses=addresses,
+        headers={
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": USER_AGENT,
+            **fixed_headers(upstream),
+        },
+        host=addresses.base.host or "",
         allows_private=allows_private,
         is_mock=is_mock,
     )

@@ -27,8 +27,9 @@ from optimizer.session import opening_of, session_of, subject_hash, subjects_of,
 from policies.snapshot import KeyRecord
 from proxy.answers import StoredAnswer
 from proxy.auth import identify
-from proxy.cache import AnswerCache, may_be_stored
+from proxy.cache import AnswerCache, ending_document, may_be_stored
 from proxy.context import RequestContext
+from proxy.dialects.dialect import Dialect
 from proxy.document_reply import reply_document, reply_stored_document, stored_document
 from proxy.errors import ClientGoneError, GatewayError, InvalidRequestError, error_response
 from proxy.intake import parse_body, read_body, read_wishes
@@ -62,18 +63,31 @@ class Pipeline:
     is_draining: bool = False
     open_streams: int = 0
 
-    async def handle(self, request: web.Request, endpoint: str) -> web.StreamResponse:
-        """Answer one call; errors become replies in the caller's shape."""
+    async def handle(
+        self,
+        request: web.Request,
+        dialect: Dialect,
+        *,
+        model: str = "",
+        is_streaming: bool = False,
+    ) -> web.StreamResponse:
+        """Answer one call; errors become replies in the caller's shape.
+
+        `model` and `is_streaming` are what the path says, where it does.
+        """
         ctx = RequestContext(
             request_id=new_request_id(),
-            endpoint=endpoint,
+            dialect=dialect,
             started=self.clock.monotonic(),
             live=self.holder.live,
+            model=model,
+            is_streaming=is_streaming,
         )
         try:
             response = await self._handle_recorded(ctx, request)
         except LogWriteError as error:
-            response = error_response(self._unwritable(error), apex_headers(ctx))
+            unwritable = self._unwritable(error)
+            response = error_response(unwritable, apex_headers(ctx), dialect.error_shape)
         if self.is_draining:
             response.force_close()  # the next call of this client goes to another process
         return response
@@ -106,7 +120,7 @@ class Pipeline:
             self.metrics.count("apex_refused_total", (error.code,))
         if isinstance(error, RelayedError):
             return error.response(apex_headers(ctx))
-        return error_response(error, apex_headers(ctx))
+        return error_response(error, apex_headers(ctx), ctx.dialect.error_shape)
 
     def _identify(self, ctx: RequestContext, request: web.Request) -> None:
         """Find out who calls, before anything of the body is read."""
@@ -185,12 +199,6 @@ class Pipeline:
         decision = decide(self._facts(ctx), active, candidate, ctx.draws, ctx.live.snapshot.models)
         ctx.decision = decision
         ctx.targets = ctx.live.targets_of(decision.models)
-        if not ctx.targets:
-            raise InvalidRequestError(
-                f"No upstream that serves {ctx.model} speaks this dialect yet.",
-                "Declare an upstream of kind openai for it.",
-                param="model",
-            )
         subject = "\0".join(subjects_of(ctx.doc))
         scope = scope_parts(decision.cache.scope, key.tenant, key.key_id, subject)
         self._digest(ctx, decision, scope)
@@ -209,7 +217,7 @@ class Pipeline:
             max_output_tokens=ctx.max_output_tokens,
             is_deterministic=ctx.is_deterministic,
             is_no_optimize=wishes.is_no_optimize,
-            allows_store=ctx.doc.get("store") is not True,
+            allows_store=ctx.allows_store,
             n=ctx.choices_n,
             cache_control=wishes.cache_control,
         )
@@ -285,7 +293,7 @@ class Pipeline:
             return False
         if ctx.body_digest:
             return True
-        return answer.target == ctx.targets[0] and may_be_stored(document)
+        return answer.target == ctx.targets[0] and may_be_stored(ctx.endpoint, document)
 
     async def _answer_stream(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
         plan = self._plan(ctx)
@@ -338,6 +346,8 @@ class Pipeline:
         """Relay an upstream's stream; returns it whole when others may have it too."""
         answer = await self.upstream.call(ctx, request.headers)
         await reply.stop_waiting()
+        if answer.tap is None and not ctx.dialect.usage_is_asked_for:
+            raise GatewayError(502, "upstream_unusable_answer", "The upstream sent no stream.")
         if answer.tap is None:
             whole = stored_document(ctx, answer, self.clock)
             await reply.send_document(whole, answer.end)
@@ -352,8 +362,8 @@ class Pipeline:
             self.tasks.start(drain(answer), "drain")
         elif answer.reply is not None:
             answer.reply.close()
-        reasons = [{"finish_reason": reason} for reason in answer.end.finish_reasons]
-        return landed if self._may_keep(ctx, answer, {"choices": reasons}) else None
+        ending = ending_document(ctx.endpoint, answer.end.finish_reasons)
+        return landed if self._may_keep(ctx, answer, ending) else None
 
 
 def _outcome_of(error: GatewayError) -> Outcome:

@@ -61,6 +61,8 @@ def refusal_of(failure: Failure, *, has_retried: bool, upstream: str = "") -> Ga
 
 
 def _hint_of(failure: Failure, upstream: str) -> str:
+    if failure.outcome is Outcome.refused:
+        return ""  # its message says how
     if failure.cure == "none":
         return "Check the request."
     return (

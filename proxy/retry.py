@@ -25,6 +25,7 @@ CREDENTIAL_STATUSES = frozenset({401, 403})
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 TOO_MANY = 429
 NOT_FOUND = 404
+BAD_REQUEST = 400
 Cure = Literal["none", "elsewhere", "anywhere"]
 
 
@@ -47,7 +48,7 @@ class Failure:
     @property
     def is_upstream_sick(self) -> bool:
         """Whether it counts against the upstream's circuit breaker."""
-        return self.cure != "none" and self.status not in {TOO_MANY, NOT_FOUND}
+        return self.cure != "none" and self.status not in {TOO_MANY, NOT_FOUND, BAD_REQUEST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,13 @@ def timed_out(what: str, *, is_callers_haste: bool = False) -> Failure:
         f"Upstream: {what}.",
         "elsewhere",
         is_callers_haste=is_callers_haste,
+    )
+
+
+def untranslatable(message: str, hint: str) -> Failure:
+    """Describe a request that an upstream's dialect cannot say; nothing was sent."""
+    return Failure(
+        Outcome.refused, 400, "untranslatable", f"{message} {hint}", "elsewhere", may_have_run=False
     )
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from config.metrics import render_metrics
+from proxy.dialects.chat import CHAT, EMBEDDINGS
 from proxy.errors import GatewayError, error_response
 from proxy.health import ProxyHealth
 from proxy.models import list_document, model_document
@@ -26,12 +27,12 @@ PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 async def post_chat(request: web.Request) -> web.StreamResponse:
     """Answer POST /v1/chat/completions."""
-    return await request.app[PIPELINE].handle(request, "chat")
+    return await request.app[PIPELINE].handle(request, CHAT)
 
 
 async def post_embeddings(request: web.Request) -> web.StreamResponse:
     """Answer POST /v1/embeddings."""
-    return await request.app[PIPELINE].handle(request, "embeddings")
+    return await request.app[PIPELINE].handle(request, EMBEDDINGS)
 
 
 def _authenticate(request: web.Request) -> None:

@@ -5,7 +5,7 @@ off ends with an error event, never with a clean end, and is never stored.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import orjson
 from aiohttp import web
@@ -16,14 +16,15 @@ from config.tasks import TaskOwner
 from ledger.events import AttemptEnd, Outcome
 from proxy.answers import StoredAnswer
 from proxy.context import RequestContext
+from proxy.dialects.dialect import StreamTap
+from proxy.error_shapes import shape_error_event
 from proxy.errors import ClientGoneError, GatewayError, error_document
 from proxy.keep_alive import KeepAlive
 from proxy.receipts import cost_headers, receipt
 from proxy.recorder import Recorder, buckets_of, put_usage
 from proxy.reply_headers import STREAM_HEADERS, answer_headers
-from proxy.streaming.framing import OversizedEventError
-from proxy.streaming.replay import DONE_EVENT, as_stream
-from proxy.streaming.tap import ChatStreamTap
+from proxy.streaming.framing import OversizedEventError, split_events
+from proxy.streaming.replay import as_stream
 from proxy.upstream import UpstreamAnswer
 from proxy.upstream_client import UpstreamFault
 from proxy.wire_headers import header_text
@@ -88,11 +89,11 @@ class StreamReply:
         except OversizedEventError:
             self._note(end, Outcome.upstream_error, "upstream_event_too_large")
         finally:
-            self._read_tap(tap, end)
+            self._read_tap(answer, tap)
         await self._end(tap, end)
         return self._stored(tap, end) if end.outcome is Outcome.ok else None
 
-    async def _pump(self, answer: UpstreamAnswer, tap: ChatStreamTap) -> None:
+    async def _pump(self, answer: UpstreamAnswer, tap: StreamTap) -> None:
         """Pass chunks on until the end marker; every chunk renews the idle deadline."""
         loop = asyncio.get_running_loop()
         timeouts = self._ctx.live.snapshot.timeouts
@@ -124,7 +125,7 @@ class StreamReply:
         is_behind = transport is not None and transport.get_write_buffer_size() > 0
         return is_behind or len(data) >= WRITE_BYTES
 
-    async def _end(self, tap: ChatStreamTap, end: AttemptEnd) -> None:
+    async def _end(self, tap: StreamTap, end: AttemptEnd) -> None:
         """Settle the outcome, write END, then let the caller see the end."""
         if tap.error is not None:
             self._note(end, Outcome.upstream_error, "upstream_stream_error")
@@ -137,23 +138,26 @@ class StreamReply:
         elif tap.error is not None:
             last = tap.held
         else:
-            last = error_event("The upstream's stream broke off.", end.error_code)
+            last = self._error_event("The upstream's stream broke off.", end.error_code)
         self._recorder.finish(self._ctx)
         await self._write(last)
         await self._eof()
 
-    def _read_tap(self, tap: ChatStreamTap, end: AttemptEnd) -> None:
+    def _read_tap(self, answer: UpstreamAnswer, tap: StreamTap) -> None:
+        end = answer.end
         end.served_model = tap.model or end.upstream_model
         end.served_tier = tap.service_tier
         end.finish_reasons = [tap.finish_reasons[index] for index in sorted(tap.finish_reasons)]
-        put_usage(end, tap.usage, self._metrics)
+        # The provider's own words, where a translation has seen them, tell more than ours.
+        own = answer.translation.usage if answer.translation is not None else None
+        put_usage(end, own or tap.usage, self._metrics)
 
     def _receipt(self, end: AttemptEnd) -> bytes:
         if not self._ctx.wishes.wants_receipt:
             return b""
         return b": x-apex-receipt %b\n\n" % orjson.dumps(receipt(self._ctx, end))
 
-    def _stored(self, tap: ChatStreamTap, end: AttemptEnd) -> StoredAnswer | None:
+    def _stored(self, tap: StreamTap, end: AttemptEnd) -> StoredAnswer | None:
         body = tap.kept_stream
         if body is None:
             return None
@@ -189,21 +193,32 @@ class StreamReply:
         await self._begin({})
         batch: list[bytes] = []
         size = 0
-        for event in as_stream(answer, with_usage=self._ctx.asked_usage):
+        for event in self._events_of(answer):
             batch.append(event)
             size += len(event)
             if size >= WRITE_BYTES:
                 await self._write(b"".join(batch))
                 batch, size = [], 0
-        await self._write(b"".join([*batch, self._receipt(end), DONE_EVENT]))
+        await self._write(b"".join([*batch, self._receipt(end), self._ctx.dialect.replay_end]))
         await self._eof()
+
+    def _events_of(self, answer: StoredAnswer) -> Iterable[bytes]:
+        """The events of a stored answer; chat's usage and end are told as the caller asked."""
+        if self._ctx.dialect.usage_is_asked_for:
+            return as_stream(answer, with_usage=self._ctx.asked_usage)
+        return split_events(answer.body)
 
     async def fail(self, error: GatewayError) -> None:
         """Tell an error in a stream whose headers are out; nothing follows what has ended."""
         if self._has_ended:
             return
-        await self._write(b"data: %b\n\n" % orjson.dumps(error.document()))
+        shape = self._ctx.dialect.error_shape
+        await self._write(shape_error_event(error.document(), error.status, shape))
         await self._eof()
+
+    def _error_event(self, message: str, code: str) -> bytes:
+        document = error_document(message, "server_error", None, code)
+        return shape_error_event(document, 502, self._ctx.dialect.error_shape)
 
     async def _begin(self, upstream_headers: Mapping[str, str]) -> None:
         if not self.has_begun:
@@ -246,11 +261,6 @@ class StreamReply:
 
     def _note(self, end: AttemptEnd, outcome: Outcome, code: str) -> None:
         end.outcome, end.error_code = outcome, code
-
-
-def error_event(message: str, code: str) -> bytes:
-    """Build the event that makes official clients raise."""
-    return b"data: %b\n\n" % orjson.dumps(error_document(message, "server_error", None, code))
 
 
 async def drain(answer: UpstreamAnswer) -> None:

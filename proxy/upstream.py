@@ -14,14 +14,15 @@ import orjson
 
 from config.clock import Clock
 from config.metrics import Metrics
-from ledger.events import AttemptEnd
+from ledger.events import AttemptEnd, Outcome
 from policies.snapshot import Target
-from proxy.bodies import body_for, injects_usage
+from proxy.bodies import injects_usage
 from proxy.breaker import Breaker, Breakers
 from proxy.context import RequestContext
+from proxy.dialects.dialect import AnswerFacts, StreamTap
 from proxy.errors import GatewayError
-from proxy.event_drafts import text_or_empty
-from proxy.live import UpstreamDoor
+from proxy.providers.calls import Prepared, prepare_call
+from proxy.providers.translation import StreamTranslator, Translator, UntranslatableError
 from proxy.recorder import Recorder, put_usage
 from proxy.refusals import refusal_of
 from proxy.retry import (
@@ -32,19 +33,17 @@ from proxy.retry import (
     failure_of_status,
     next_step,
     timed_out,
+    untranslatable,
     unusable,
 )
 from proxy.streaming.framing import OversizedEventError
-from proxy.streaming.tap import ChatStreamTap
 from proxy.upstream_client import UpstreamCall, UpstreamClient, UpstreamFault, UpstreamReply
-from proxy.wire_headers import headers_up
 
 LARGEST_ANSWER_BYTES = 67_108_864
 LARGEST_ERROR_BYTES = 1_048_576
 LARGEST_PRELUDE_BYTES = 1_048_576  # comments before the first event
 LEAST_DEADLINE_S = 0.05
-# What an answer must at least have: what official clients index without asking.
-ANSWER_LISTS = {"chat": "choices", "embeddings": "data"}
+STREAM_TYPES = ("text/event-stream", "application/vnd.amazon.eventstream")
 
 
 @dataclass(slots=True)
@@ -57,7 +56,8 @@ class UpstreamAnswer:
     status: int
     body: bytes = b""
     document: dict[str, Any] | None = None
-    tap: ChatStreamTap | None = None
+    tap: StreamTap | None = None
+    translation: StreamTranslator | None = None
     first: bytes = b""
     chunks: AsyncIterator[bytes] | None = None
     reply: UpstreamReply | None = None
@@ -144,7 +144,7 @@ class UpstreamCaller:
 
     def _judge(self, breaker: Breaker, failure: Failure, *, is_probe: bool) -> None:
         """Tell the breaker what a failure says about the upstream's health."""
-        if failure.is_callers_haste:
+        if failure.is_callers_haste or failure.outcome is Outcome.refused:
             breaker.abandon(is_probe=is_probe)
         elif failure.is_upstream_sick:
             breaker.fail(self._clock.monotonic(), is_probe=is_probe)
@@ -182,6 +182,13 @@ class UpstreamCaller:
         self, ctx: RequestContext, caller: Mapping[str, str], target: Target
     ) -> UpstreamAnswer:
         """Make one call; raises AttemptFailedError."""
+        door = ctx.live.doors[target.upstream]
+        try:
+            prepared = prepare_call(
+                ctx, target, door, caller, f"{ctx.request_id}.{ctx.attempts + 1}"
+            )
+        except UntranslatableError as error:
+            raise AttemptFailedError(untranslatable(error.message, error.hint)) from error
         end = self._recorder.open(ctx, target)
         # A whole answer has no first token to wait for: its deadline is the request's own.
         timeouts = ctx.live.snapshot.timeouts
@@ -190,7 +197,7 @@ class UpstreamCaller:
         deadline_s = min(patience_s, remaining_s)
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._call_once(ctx, caller, target, end)
+                return await self._call_once(ctx, prepared, target, end)
         except UpstreamFault as fault:
             raise self._failed(end, failure_of_fault(fault)) from fault
         except TimeoutError as error:
@@ -202,20 +209,19 @@ class UpstreamCaller:
             raise self._failed(end, unusable(f"Upstream: {error}.")) from error
 
     async def _call_once(
-        self, ctx: RequestContext, caller: Mapping[str, str], target: Target, end: AttemptEnd
+        self, ctx: RequestContext, prepared: Prepared, target: Target, end: AttemptEnd
     ) -> UpstreamAnswer:
         door = ctx.live.doors[target.upstream]
-        call_id = f"{ctx.request_id}.{ctx.attempts}"
         call = UpstreamCall(
-            url=door.urls[ctx.endpoint],
-            headers=headers_up(caller, door.headers, call_id, is_mock=door.is_mock),
-            body=body_for(ctx, target, door),
+            url=prepared.url,
+            headers=prepared.headers,
+            body=prepared.body,
             connect_s=ctx.live.snapshot.timeouts.connect_s,
             allows_private=door.allows_private,
         )
         reply = await self._client.send(call)
         try:
-            return await self._read_answer(ctx, target, door, end, reply)
+            return await self._read_answer(ctx, target, prepared, end, reply)
         except BaseException:
             reply.close()
             raise
@@ -224,27 +230,37 @@ class UpstreamCaller:
         self,
         ctx: RequestContext,
         target: Target,
-        door: UpstreamDoor,
+        prepared: Prepared,
         end: AttemptEnd,
         reply: UpstreamReply,
     ) -> UpstreamAnswer:
         end.upstream_status = reply.status
-        end.upstream_request_id = reply.headers.get("x-request-id", "")[:128]
+        headers = reply.headers
+        end.upstream_request_id = (headers.get("x-request-id") or headers.get("request-id", ""))[
+            :128
+        ]
         end.first_byte_us = self._recorder.since_us(ctx)
         if not 200 <= reply.status < 300:
             body = await reply.read(LARGEST_ERROR_BYTES)
-            failure = failure_of_status(reply.status, reply.headers, body, self._clock.now())
+            body = translated_error(body, prepared.translator)
+            failure = failure_of_status(reply.status, headers, body, self._clock.now())
             raise self._failed(end, failure)
-        if reply.headers.get("Content-Type", "").startswith("text/event-stream"):
+        if headers.get("Content-Type", "").startswith(STREAM_TYPES):
             if not ctx.is_streaming:
                 message = "The upstream sent a stream that nobody asked for."
                 raise self._failed(end, unusable(message))
-            return await self._open_stream(ctx, target, door, end, reply)
+            return await self._open_stream(ctx, target, prepared, end, reply)
         body = await reply.read(LARGEST_ANSWER_BYTES)
-        return self._read_document(ctx.endpoint, target, end, reply, body)
+        return self._read_document(ctx, prepared, target, end, reply, body)
 
     def _read_document(
-        self, endpoint: str, target: Target, end: AttemptEnd, reply: UpstreamReply, body: bytes
+        self,
+        ctx: RequestContext,
+        prepared: Prepared,
+        target: Target,
+        end: AttemptEnd,
+        reply: UpstreamReply,
+        body: bytes,
     ) -> UpstreamAnswer:
         reply.close()
         try:
@@ -254,18 +270,17 @@ class UpstreamCaller:
             raise self._failed(end, unusable(message)) from error
         if not isinstance(document, dict) or document.get("error"):
             raise self._failed(end, unusable("The upstream answered 200 with an error."))
-        if not isinstance(document.get(ANSWER_LISTS[endpoint]), list):
-            raise self._failed(end, unusable("The upstream's answer has another shape."))
-        end.served_model = text_or_empty(document.get("model")) or target.model
-        end.served_tier = text_or_empty(document.get("service_tier"))
-        choices = document.get("choices")
-        end.finish_reasons = [
-            text_or_empty(choice.get("finish_reason"))
-            for choice in (choices if isinstance(choices, list) else ())
-            if isinstance(choice, dict)
-        ]
-        usage = document.get("usage")
-        put_usage(end, usage if isinstance(usage, dict) else None, self._metrics)
+        try:
+            usage = raw_usage(document) if prepared.translator else None
+            if prepared.translator is not None:
+                document = prepared.translator.answer(document, ctx.doc)
+                body = orjson.dumps(document)
+            facts = ctx.dialect.read_answer(document)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            # Translators meet whatever an upstream calls an answer.
+            message = "The upstream's answer has another shape."
+            raise self._failed(end, unusable(message)) from error
+        self._put_facts(ctx, end, facts, usage)
         end.response_bytes = len(body)
         return UpstreamAnswer(
             target=target,
@@ -276,18 +291,40 @@ class UpstreamCaller:
             document=document,
         )
 
+    def _put_facts(
+        self,
+        ctx: RequestContext,
+        end: AttemptEnd,
+        facts: AnswerFacts,
+        usage: Mapping[str, Any] | None,
+    ) -> None:
+        """Note on the END what the answer says of itself; the provider's own usage comes first."""
+        end.served_model = facts.model or end.upstream_model
+        end.served_tier = facts.service_tier
+        end.finish_reasons = facts.finish_reasons
+        if ctx.dialect.is_free:
+            end.usage_source = "none"
+        else:
+            put_usage(end, usage or facts.usage, self._metrics)
+
     async def _open_stream(
         self,
         ctx: RequestContext,
         target: Target,
-        door: UpstreamDoor,
+        prepared: Prepared,
         end: AttemptEnd,
         reply: UpstreamReply,
     ) -> UpstreamAnswer:
         """Wait for the first real event: until then a failure can still be hidden."""
         keeps = ctx.live.snapshot.cache.max_entry_bytes if ctx.keeps_answer else 0
-        tap = ChatStreamTap(strips_usage=injects_usage(ctx, door), keeps_bytes_limit=keeps)
+        if ctx.dialect.open_tap is None:
+            raise self._failed(end, unusable("The upstream sent a stream that nobody asked for."))
+        translation = prepared.translator.stream(ctx.doc) if prepared.translator else None
+        door = ctx.live.doors[target.upstream]
+        tap = ctx.dialect.open_tap(injects_usage(ctx, door), keeps)
         chunks = reply.chunks()
+        if translation is not None:
+            chunks = translated(chunks, translation)
         first = b""
         async for chunk in chunks:
             first += tap.feed(chunk)
@@ -304,6 +341,7 @@ class UpstreamCaller:
             headers=reply.headers,
             status=reply.status,
             tap=tap,
+            translation=translation,
             first=first,
             chunks=chunks,
             reply=reply,
@@ -317,3 +355,31 @@ class UpstreamCaller:
         if failure.retry_after_s is not None:
             end.retry_after_ms = int(failure.retry_after_s * 1000)
         return AttemptFailedError(failure)
+
+
+async def translated(
+    chunks: AsyncIterator[bytes], translation: StreamTranslator
+) -> AsyncIterator[bytes]:
+    """Pass a stream through a translation; what is not yet a whole event waits in there."""
+    async for chunk in chunks:
+        out = translation.feed(chunk)
+        if out:
+            yield out
+
+
+def translated_error(body: bytes, translator: Translator | None) -> bytes:
+    """Return an error in the caller's dialect where it is one of the upstream's dialect."""
+    if translator is None:
+        return body
+    try:
+        document = orjson.loads(body)
+        error = translator.error(document) if isinstance(document, dict) else None
+    except ValueError:
+        return b""
+    return orjson.dumps(error) if error is not None else b""
+
+
+def raw_usage(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the provider's own usage block of an answer, whatever its dialect calls it."""
+    usage = document.get("usage") or document.get("usageMetadata")
+    return usage if isinstance(usage, dict) else None

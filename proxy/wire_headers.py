@@ -29,6 +29,7 @@ NEVER_SENT_UP = HOP_BY_HOP | {
     "authorization",
     "api-key",
     "x-api-key",
+    "x-goog-api-key",
     "accept",
     "accept-encoding",
     "cookie",
@@ -64,6 +65,10 @@ NEVER_SENT_UP = HOP_BY_HOP | {
     "if-range",
 }
 NEVER_SENT_UP_PREFIXES = ("x-apex-", "x-stainless-", "x-forwarded-", "sec-", "cf-")
+# What one vendor's clients say to it means nothing, or something else, to another: it stays here
+# when a call is translated.
+VENDOR_PREFIXES = ("openai-", "anthropic-", "x-goog-")
+ONCE_ONLY = frozenset({"anthropic-version"})  # ours is a default, theirs replaces it
 LONGEST_VALUE_CHARACTERS = 256
 USUAL_CONNECTION = frozenset({"", "keep-alive", "close"})
 SENT_DOWN = frozenset({"x-request-id", "request-id", "retry-after", "retry-after-ms"})
@@ -71,7 +76,12 @@ SENT_DOWN_PREFIXES = ("openai-", "x-ratelimit-", "anthropic-", "x-should-retry",
 
 
 def headers_up(
-    caller: Mapping[str, str], fixed: Mapping[str, str], call_id: str, *, is_mock: bool
+    caller: Mapping[str, str],
+    fixed: Mapping[str, str],
+    call_id: str,
+    *,
+    is_mock: bool,
+    is_translated: bool = False,
 ) -> CIMultiDict[str]:
     """Build the upstream's request headers from the caller's and the upstream's own."""
     headers = CIMultiDict(fixed)
@@ -83,7 +93,12 @@ def headers_up(
             continue
         if low.startswith("x-mock-") and not is_mock:
             continue
-        headers.add(name, value)  # a header sent twice, as betas are, stays twice
+        if is_translated and low.startswith(VENDOR_PREFIXES):
+            continue
+        if low in ONCE_ONLY:
+            headers[name] = value
+        else:
+            headers.add(name, value)  # a header sent twice, as betas are, stays twice
     return headers
 
 

@@ -17,6 +17,7 @@ from policies.model import Policy
 from policies.snapshot import KeyRecord, Snapshot, Target, TenantRecord, Upstream, index_by_hmac
 from proxy.answers import Form, StoredAnswer
 from proxy.context import RequestContext
+from proxy.dialects.table import DIALECTS
 from proxy.live import LiveSnapshot, Place
 from tests.policies.samples import make_snapshot
 
@@ -159,8 +160,8 @@ def request_context(live: LiveSnapshot, doc: dict[str, Any] | None = None, **fie
         "request_key": "0" * 32,
         "deadline": 600.0,
     }
-    endpoint = fields.pop("endpoint", "chat")
-    return RequestContext("req_1", endpoint, 0.0, live, **parts | fields)
+    dialect = DIALECTS[fields.pop("endpoint", "chat")]
+    return RequestContext("req_1", dialect, 0.0, live, **parts | fields)
 
 
 def decision(**changes: Any) -> Decision:

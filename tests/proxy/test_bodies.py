@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ledger.price_book import PriceBook, load_price_book
 from policies.snapshot import Target
 from proxy.bodies import body_for, clamp_fields, injects_usage
+from proxy.dialects.chat import CHAT
 from proxy.live import LiveSnapshot
 from tests.proxy.samples import HELLO, decision, live_snapshot, request_context, upstream
 
@@ -112,12 +113,12 @@ def test_usage_is_not_asked_for_twice_nor_where_it_is_refused(live: LiveSnapshot
     ],
 )
 def test_a_clamp_lowers_and_never_raises(doc: dict[str, Any], fields: dict[str, int]) -> None:
-    assert clamp_fields(doc, 100) == fields
+    assert clamp_fields(doc, 100, CHAT.output_bounds) == fields
 
 
 @given(st.integers(1, 9999), st.none() | st.integers(1, 9999), st.none() | st.integers(1, 9999))
 def test_no_clamped_bound_is_above_what_was_asked(limit: int, a: int | None, b: int | None) -> None:
-    fields = clamp_fields({"max_tokens": a, "max_completion_tokens": b}, limit)
+    fields = clamp_fields({"max_tokens": a, "max_completion_tokens": b}, limit, CHAT.output_bounds)
     assert all(value <= limit for value in fields.values())
     asked = {"max_tokens": a, "max_completion_tokens": b}
     assert all(value <= (asked[name] or limit) for name, value in fields.items())

@@ -220,4 +220,4 @@ async def test_the_cache_stays_within_its_bytes(
     ],
 )
 def test_only_whole_answers_are_kept(document: dict[str, Any], is_kept: bool) -> None:
-    assert may_be_stored(document) is is_kept
+    assert may_be_stored("chat", document) is is_kept

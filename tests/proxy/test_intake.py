@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from ledger.price_book import load_price_book
 from proxy.context import CallerWishes, RequestContext
+from proxy.dialects.reading import LARGEST_COUNT
+from proxy.dialects.table import DIALECTS
 from proxy.errors import GatewayError, InvalidRequestError, error_response
-from proxy.intake import LARGEST_COUNT, MOST_TAGS, parse_body, parse_tags, read_body, read_wishes
+from proxy.intake import MOST_TAGS, parse_body, parse_tags, read_body, read_wishes
 from proxy.live import LiveSnapshot
 from tests.proxy.samples import HELLO, live_snapshot, request_headers
 
@@ -140,7 +142,7 @@ def live() -> LiveSnapshot:
 def parsed(
     live: LiveSnapshot, body: bytes | dict[str, Any], endpoint: str = "chat"
 ) -> RequestContext:
-    context = RequestContext("req_1", endpoint, 0.0, live)
+    context = RequestContext("req_1", DIALECTS[endpoint], 0.0, live)
     parse_body(context, body if isinstance(body, bytes) else orjson.dumps(body))
     return context
 
@@ -305,7 +307,7 @@ def test_no_document_causes_anything_but_a_400(
     doc: dict[str, Any], endpoint: str, has_basics: bool
 ) -> None:
     whole = HELLO | EMBED | doc if has_basics else doc
-    context = RequestContext("req_1", endpoint, 0.0, live=None)  # type: ignore[arg-type]
+    context = RequestContext("req_1", DIALECTS[endpoint], 0.0, live=None)  # type: ignore[arg-type]
     try:
         body = orjson.dumps(whole)
     except TypeError:

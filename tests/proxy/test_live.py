@@ -8,7 +8,6 @@ from yarl import URL
 
 from config.clock import Clock
 from config.errors import ConfigError
-from ledger.events import UNKNOWN_HOST
 from ledger.price_book import PriceBook, load_price_book
 from policies.model import Policy
 from policies.snapshot import Target, TenantRecord, write_snapshot_file
@@ -32,8 +31,8 @@ def book() -> PriceBook:
 )
 def test_addresses_are_joined_below_the_base(base_url: str, chat: str) -> None:
     door = open_door(upstream("u", base_url))
-    assert door.urls["chat"] == URL(chat)
-    assert door.urls["embeddings"].path.endswith("/embeddings")
+    assert door.addresses.url("chat") == URL(chat)
+    assert door.addresses.url("embeddings").path.endswith("/embeddings")
 
 
 def test_a_door_sends_its_own_key_and_hides_it() -> None:
@@ -65,14 +64,15 @@ def test_the_mock_may_live_inside() -> None:
     assert (door.is_mock, door.allows_private) == (True, True)
 
 
-def test_kinds_without_a_door_are_still_places(book: PriceBook) -> None:
+def test_every_kind_is_a_door_and_a_place(book: PriceBook) -> None:
     upstreams = {"openai": upstream("openai"), "claude": upstream("claude", "", kind="anthropic")}
     models = {"gpt-4o": (Target("openai", "gpt-4o"), Target("claude", "c"))}
     live = live_snapshot(book, upstreams=upstreams, models=models)
-    assert live.doors.keys() == {"openai"}
-    assert (live.places["claude"].kind, live.places["claude"].host) == ("anthropic", UNKNOWN_HOST)
+    assert live.doors.keys() == {"openai", "claude"}
+    place = live.places["claude"]
+    assert (place.kind, place.host) == ("anthropic", "api.anthropic.com")
     assert live.places["openai"].host == "api.openai.com"
-    assert live.targets_of(("gpt-4o",)) == models["gpt-4o"][:1]  # the other cannot be called
+    assert live.targets_of(("gpt-4o",)) == models["gpt-4o"]
 
 
 def test_the_baseline_is_the_first_target_of_the_model_asked_for(book: PriceBook) -> None:

@@ -19,6 +19,7 @@ from ledger.segment_reader import read_segment
 from ledger.sink import EventSink
 from policies.snapshot import Target
 from proxy.context import RequestContext
+from proxy.dialects.chat import CHAT
 from proxy.recorder import Recorder, buckets_of, put_buckets, put_usage
 from tests.proxy.samples import HELLO, USAGE, decision, live_snapshot, request_context, stored
 
@@ -179,7 +180,7 @@ def test_a_refusal_of_a_known_key_is_recorded_and_of_an_unknown_one_not(
 
 
 def test_a_refusal_before_the_body_was_read_is_recorded_too(log: Log, book: PriceBook) -> None:
-    ctx = RequestContext("req_1", "chat", 0.0, live_snapshot(book))
+    ctx = RequestContext("req_1", CHAT, 0.0, live_snapshot(book))
     ctx.key = next(iter(ctx.live.snapshot.keys_by_id.values()))
     log.recorder.refuse(ctx, Outcome.refused, 413, "request_too_large")
     assert log.ends()[0]["requested_model"] == ""

@@ -1,0 +1,1 @@
+"""Inbound dialects: what the pipeline must know of each API a caller may speak."""
