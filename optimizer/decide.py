@@ -25,7 +25,7 @@ def decide(
     arm = _assign_arm(facts, active, candidate, draws)
     policy = candidate if arm.name == "canary" and candidate is not None else active
     rule = find_rule(policy, facts)
-    untouched = _why_untouched(arm.name, rule)
+    untouched = _why_untouched(arm.name, rule, facts)
     models, reasons = _choose_models(facts, rule, arm, untouched, known_models)
     cache = bypass_plan(untouched) if untouched else plan_cache(facts, rule.cache if rule else None)
     return Decision(
@@ -63,8 +63,10 @@ def _assign_arm(
     return _Assignment("treated", (1 - holdout) * (1 - canary), route_point)
 
 
-def _why_untouched(arm: Arm, rule: Rule | None) -> str:
+def _why_untouched(arm: Arm, rule: Rule | None, facts: RequestFacts) -> str:
     """Why nothing may be optimised, as one word; "" when the rule applies in full."""
+    if facts.is_pinned:
+        return "pinned"
     if arm == "none":
         return "no_optimize"
     if arm == "holdout":
@@ -79,7 +81,7 @@ def _choose_models(
     untouched: str,
     known_models: Container[str],
 ) -> tuple[tuple[str, ...], list[str]]:
-    if rule is None or arm.name == "none":
+    if rule is None or arm.name == "none" or facts.is_pinned:
         return (facts.model,), []
     routed = ""
     reasons: list[str] = []

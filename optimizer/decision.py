@@ -25,6 +25,7 @@ class RequestFacts(NamedTuple):
     allows_store: bool  # false when the caller asks the provider to keep the answer (store: true)
     n: int
     cache_control: str  # request header as it came: "", "no-cache", "no-store", "max-age=N"
+    is_pinned: bool = False  # it refers to objects that one upstream keeps: it can go nowhere else
 
 
 class Draws(NamedTuple):

@@ -1,4 +1,4 @@
-"""Who is calling: the key in any of the three headers, checked against the live snapshot.
+"""Who is calling: the key in any of the headers clients use, checked against the live snapshot.
 
 Called first by pipeline.py; nothing of the body is read before. A generated key is found by its id
 and compared in constant time; an operator's own secret is found by its HMAC, which tells a prober
@@ -13,15 +13,28 @@ from policies.snapshot import KeyRecord, Snapshot
 from proxy.errors import GatewayError
 
 LONGEST_TOKEN_CHARACTERS = 512
+KEY_HEADERS = ("api-key", "x-api-key", "x-goog-api-key")  # Azure's, Anthropic's, Google's clients
+WEBSOCKET_KEY = "openai-insecure-api-key."
 
 
 def bearer_of(headers: Mapping[str, str]) -> str:
-    """Return the caller's key, or "" when none of the three headers carries one."""
+    """Return the caller's key, or "" when none of the headers carries one."""
     authorization = headers.get("Authorization", "")
     scheme, _, token = authorization.partition(" ")
     if token and scheme.lower() == "bearer":
         return token.strip()
-    return headers.get("api-key", "") or headers.get("x-api-key", "")
+    for name in KEY_HEADERS:
+        if name in headers:
+            return headers[name].strip()
+    return _websocket_key(headers.get("Sec-WebSocket-Protocol", ""))
+
+
+def _websocket_key(protocols: str) -> str:
+    """A browser's web socket can send no header but this list; OpenAI reads the key from it."""
+    for protocol in protocols.split(","):
+        if protocol.strip().startswith(WEBSOCKET_KEY):
+            return protocol.strip().removeprefix(WEBSOCKET_KEY)
+    return ""
 
 
 def identify(headers: Mapping[str, str], snapshot: Snapshot, pepper: bytes) -> KeyRecord:
@@ -46,6 +59,6 @@ def _refusal(message: str) -> GatewayError:
         "invalid_api_key",
         message,
         "Send the key this gateway issued as `Authorization: Bearer <key>` "
-        "(`api-key` and `x-api-key` work too).",
+        "(`api-key`, `x-api-key` and `x-goog-api-key` work too).",
         headers={"WWW-Authenticate": "Bearer"},
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from policies.snapshot import KeyRecord, Target
     from proxy.dialects.dialect import Dialect
     from proxy.live import LiveSnapshot
+    from proxy.resources.ownership import Owner
 
 
 class CallerWishes(NamedTuple):
@@ -62,6 +63,7 @@ class RequestContext:
     draws: Draws = NO_DRAWS
     decision: Decision | None = None
     targets: tuple["Target", ...] = ()
+    pinned: "Owner | None" = None
     request_key: str = ""
     prefix_blocks: list[str] = field(default_factory=list)
     body_digest: str = ""

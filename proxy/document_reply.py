@@ -7,6 +7,7 @@ from aiohttp import web
 
 from config.clock import Clock
 from ledger.events import Outcome
+from proxy.answer_reading import UpstreamAnswer
 from proxy.answers import StoredAnswer
 from proxy.context import RequestContext
 from proxy.ready_response import document_response
@@ -14,7 +15,6 @@ from proxy.receipts import cost_headers
 from proxy.recorder import Recorder, buckets_of
 from proxy.reply_headers import answer_headers
 from proxy.streaming.replay import as_document
-from proxy.upstream import UpstreamAnswer
 from proxy.wire_headers import header_text
 
 LARGEST_PRICED_BYTES = 1_048_576

@@ -135,9 +135,7 @@ def parse_body(ctx: RequestContext, body: bytes) -> None:
     A path that names model and streaming, as Azure's and Gemini's do, has been read before.
     """
     ctx.body = body
-    ctx.doc = doc = _load(body)
-    _refuse_routing_fields(doc)
-    _refuse_deep_extras(doc)
+    ctx.doc = doc = parse_document(body)
     if not ctx.model:
         ctx.model = model_of(doc)
     asked = ctx.dialect.read_request(doc)
@@ -147,6 +145,14 @@ def parse_body(ctx: RequestContext, body: bytes) -> None:
     ctx.choices_n = asked.choices_n
     ctx.allows_store = asked.allows_store
     ctx.is_deterministic = is_deterministic(doc, ctx.endpoint)
+
+
+def parse_document(body: bytes) -> dict[str, Any]:
+    """Parse a body and refuse what no route takes; raises InvalidRequestError."""
+    doc = _load(body)
+    _refuse_routing_fields(doc)
+    _refuse_deep_extras(doc)
+    return doc
 
 
 def _load(body: bytes) -> dict[str, Any]:

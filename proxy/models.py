@@ -1,6 +1,7 @@
 """GET /v1/models and its 404: what this gateway serves. Called by routes.py and pipeline.py."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from config.errors import nearest
@@ -40,3 +41,23 @@ def list_document(snapshot: Snapshot) -> dict[str, Any]:
     """Describe all models in OpenAI's shape."""
     names = sorted(snapshot.models)
     return {"object": "list", "data": [model_document(snapshot, name) for name in names]}
+
+
+def anthropic_list(snapshot: Snapshot) -> dict[str, Any]:
+    """Describe all models in Anthropic's shape, on one page."""
+    at = datetime.fromtimestamp(int(snapshot.built_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    names = sorted(snapshot.models)
+    data = [{"type": "model", "id": name, "display_name": name, "created_at": at} for name in names]
+    ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
+    return {"data": data, "has_more": False, **ends}
+
+
+def gemini_list(snapshot: Snapshot) -> dict[str, Any]:
+    """Describe all models in Google's shape, on one page."""
+    methods = ["generateContent", "countTokens"]
+    return {
+        "models": [
+            {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": methods}
+            for name in sorted(snapshot.models)
+        ]
+    }

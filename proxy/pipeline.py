@@ -4,11 +4,9 @@ auth -> admit -> read -> decide -> cache -> upstream -> reply, and an END for ev
 happens. Called by routes.py for every data-plane endpoint.
 """
 
-import asyncio
 import hashlib
 import hmac
 import logging
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,33 +16,29 @@ from aiohttp import web
 from config.clock import Clock
 from config.metrics import Metrics
 from config.tasks import TaskOwner
-from ledger.events import Outcome
 from ledger.segment_log import LogWriteError
 from optimizer.caching import DocumentTooDeepError, request_digest, scope_parts
 from optimizer.decide import RequestFacts, decide
 from optimizer.decision import CachePlan, Decision
 from optimizer.session import opening_of, session_of, subject_hash, subjects_of, user_of
-from policies.snapshot import KeyRecord
+from proxy.admission import Admission
+from proxy.answer_reading import UpstreamAnswer
 from proxy.answers import StoredAnswer
-from proxy.auth import identify
 from proxy.cache import AnswerCache, ending_document, may_be_stored
 from proxy.context import RequestContext
 from proxy.dialects.dialect import Dialect
 from proxy.document_reply import reply_document, reply_stored_document, stored_document
-from proxy.errors import ClientGoneError, GatewayError, InvalidRequestError, error_response
-from proxy.intake import parse_body, read_body, read_wishes
-from proxy.limits import ConcurrencyGate
-from proxy.live import LiveSnapshot, SnapshotHolder
+from proxy.errors import ClientGoneError, GatewayError, InvalidRequestError
+from proxy.intake import parse_body, read_body
 from proxy.models import unknown_model
 from proxy.recorder import Recorder
-from proxy.refusals import RelayedError
-from proxy.reply_headers import apex_headers
+from proxy.resources.ownership import OwnershipMap
+from proxy.resources.references import check_references, may_refer
 from proxy.stream_reply import StreamReply, drain
-from proxy.upstream import UpstreamAnswer, UpstreamCaller
+from proxy.upstream import UpstreamCaller
 
 logger = logging.getLogger(__name__)
 
-CLIENT_CLOSED_STATUS = 499
 IDEMPOTENCY_TTL_S = 86_400
 
 
@@ -52,15 +46,14 @@ IDEMPOTENCY_TTL_S = 86_400
 class Pipeline:
     """The stages of one proxy process, wired by role.py."""
 
-    holder: SnapshotHolder
-    gate: ConcurrencyGate
+    admission: Admission
+    ownership: OwnershipMap
     cache: AnswerCache
     upstream: UpstreamCaller
     recorder: Recorder
     metrics: Metrics
     clock: Clock
     tasks: TaskOwner
-    is_draining: bool = False
     open_streams: int = 0
 
     async def handle(
@@ -75,109 +68,27 @@ class Pipeline:
 
         `model` and `is_streaming` are what the path says, where it does.
         """
-        ctx = RequestContext(
-            request_id=new_request_id(),
-            dialect=dialect,
-            started=self.clock.monotonic(),
-            live=self.holder.live,
-            model=model,
-            is_streaming=is_streaming,
-        )
-        try:
-            response = await self._handle_recorded(ctx, request)
-        except LogWriteError as error:
-            unwritable = self._unwritable(error)
-            response = error_response(unwritable, apex_headers(ctx), dialect.error_shape)
-        if self.is_draining:
-            response.force_close()  # the next call of this client goes to another process
-        return response
+        ctx = self.admission.open(dialect)
+        ctx.model, ctx.is_streaming = model, is_streaming
+        return await self.admission.run(ctx, request, self._answer)
 
-    async def _handle_recorded(
-        self, ctx: RequestContext, request: web.Request
-    ) -> web.StreamResponse:
-        try:
-            self._identify(ctx, request)
-            return await self._admitted(ctx, request)
-        except GatewayError as error:
-            return self._refuse(ctx, error)
-        except LogWriteError:
-            raise
-        except Exception:
-            # The traceback names code, never the request: bodies and keys stay out of logs.
-            logger.exception("unexpected error in request %s", ctx.request_id)
-            hint = "It is logged; retry, and report the request id."
-            return self._refuse(ctx, GatewayError(500, "internal_error", "A fault of ours.", hint))
+    async def _answer(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
+        """Read, decide, answer; called with a place at the gate."""
+        parse_body(ctx, await read_body(request, ctx.live.snapshot.limits.max_body_bytes))
+        if ctx.wishes.client_timeout_s and not ctx.is_streaming:
+            # A client's read timeout is a pause between bytes: of a stream it bounds no total.
+            asked_at = ctx.started + ctx.wishes.client_timeout_s
+            ctx.deadline = min(ctx.deadline, asked_at)
+        self._pin(ctx)
+        self._decide(ctx)
+        if ctx.is_streaming:
+            return await self._answer_stream(ctx, request)
+        return await self._answer_document(ctx, request)
 
-    def _unwritable(self, error: LogWriteError) -> GatewayError:
-        """What cannot be recorded is not served: nobody could prove its price."""
-        self.metrics.count("apex_log_append_errors_total")
-        return GatewayError(503, "usage_log_unwritable", str(error), error.hint)
-
-    def _refuse(self, ctx: RequestContext, error: GatewayError) -> web.Response:
-        """Record a refusal that never reached an upstream, and build its reply."""
-        if ctx.open_end is None:
-            self.recorder.refuse(ctx, _outcome_of(error), error.status, error.code)
-            self.metrics.count("apex_refused_total", (error.code,))
-        if isinstance(error, RelayedError):
-            return error.response(apex_headers(ctx))
-        return error_response(error, apex_headers(ctx), ctx.dialect.error_shape)
-
-    def _identify(self, ctx: RequestContext, request: web.Request) -> None:
-        """Find out who calls, before anything of the body is read."""
-        ctx.key = self.authenticate(request, ctx.live)
-        ctx.wishes = read_wishes(request.headers)
-        # The operator's tags win: policies and chargeback rely on them.
-        ctx.tags = {**ctx.wishes.tags, **ctx.key.tags}
-        ctx.deadline = ctx.started + ctx.live.snapshot.timeouts.total_s
-
-    def authenticate(self, request: web.Request, live: LiveSnapshot) -> KeyRecord:
-        """Return the caller's key, or count the failure and raise 401."""
-        try:
-            return identify(request.headers, live.snapshot, live.pepper)
-        except GatewayError:
-            self.metrics.count("apex_auth_failures_total")
-            raise
-
-    async def _admitted(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
-        """Hold a place at the gate for as long as the answer takes; close every START."""
-        key_id = ctx.key.key_id if ctx.key else ""
-        limits = ctx.live.snapshot.limits
-        self.gate.enter(key_id, limits)
-        try:
-            parse_body(ctx, await read_body(request, limits.max_body_bytes))
-            if ctx.wishes.client_timeout_s and not ctx.is_streaming:
-                # A client's read timeout is a pause between bytes: of a stream it bounds no total.
-                asked_at = ctx.started + ctx.wishes.client_timeout_s
-                ctx.deadline = min(ctx.deadline, asked_at)
-            self._decide(ctx)
-            if ctx.is_streaming:
-                return await self._answer_stream(ctx, request)
-            return await self._answer_document(ctx, request)
-        except ClientGoneError:
-            self._note_departure(ctx)
-            return web.Response(status=CLIENT_CLOSED_STATUS)
-        except asyncio.CancelledError:
-            self._note_departure(ctx)
-            raise
-        except GatewayError as error:
-            if ctx.open_end is not None:
-                ctx.open_end.client_status = error.status
-            raise
-        finally:
-            try:
-                self.recorder.finish(ctx)
-            finally:
-                self.gate.leave(key_id)
-
-    def _note_departure(self, ctx: RequestContext) -> None:
-        """The caller left: the open attempt ends as client_closed, and so does one never opened."""
-        if ctx.open_end is None:
-            outcome = Outcome.client_closed
-            self.recorder.refuse(ctx, outcome, CLIENT_CLOSED_STATUS, "client_closed")
-        elif not ctx.is_recorded and ctx.open_end.outcome is Outcome.internal_error:
-            # Otherwise the attempt has its own end already and the caller left during a pause.
-            ctx.open_end.outcome = Outcome.client_closed
-            ctx.open_end.client_status = CLIENT_CLOSED_STATUS
+    def _pin(self, ctx: RequestContext) -> None:
+        """Find out whether the request refers to what one upstream keeps; 404 when not its own."""
+        if ctx.key is not None and may_refer(ctx.body):
+            ctx.pinned = check_references(ctx.doc, ctx.key.tenant, self.ownership)
 
     def _decide(self, ctx: RequestContext) -> None:
         """Let the policy choose models and cache; fill in what the event must carry."""
@@ -191,7 +102,7 @@ class Pipeline:
         session, ctx.session_source = session_of(ctx.wishes.session, user, opening)
         ctx.session_hash = subject_hash(keys.subject_key, session)
         ctx.user_hash = subject_hash(keys.subject_key, user)
-        ctx.salt_epoch = self.holder.epoch
+        ctx.salt_epoch = self.admission.holder.epoch
         active, candidate = ctx.live.policies_of(key.tenant)
         ctx.draws = ctx.live.draw(
             ctx.salt_epoch, key.tenant, session, has_candidate=candidate is not None
@@ -199,6 +110,16 @@ class Pipeline:
         decision = decide(self._facts(ctx), active, candidate, ctx.draws, ctx.live.snapshot.models)
         ctx.decision = decision
         ctx.targets = ctx.live.targets_of(decision.models)
+        if ctx.pinned is not None:
+            upstream = ctx.pinned.upstream
+            here = tuple(target for target in ctx.targets if target.upstream == upstream)
+            if not here:
+                raise InvalidRequestError(
+                    f"The objects referred to live at another upstream than {ctx.model}.",
+                    "Use the model they were made with.",
+                    param="model",
+                )
+            ctx.targets = here
         subject = "\0".join(subjects_of(ctx.doc))
         scope = scope_parts(decision.cache.scope, key.tenant, key.key_id, subject)
         self._digest(ctx, decision, scope)
@@ -220,6 +141,7 @@ class Pipeline:
             allows_store=ctx.allows_store,
             n=ctx.choices_n,
             cache_control=wishes.cache_control,
+            is_pinned=ctx.pinned is not None,
         )
 
     def _digest(self, ctx: RequestContext, decision: Decision, scope: tuple[str, ...]) -> None:
@@ -327,12 +249,12 @@ class Pipeline:
     ) -> None:
         """Headers are out: END first, then the error as the stream's last event."""
         if isinstance(error, LogWriteError):
-            error = self._unwritable(error)
+            error = self.admission.unwritable(error)
         elif not isinstance(error, GatewayError):
             logger.error("unexpected error in stream %s", ctx.request_id, exc_info=error)
             error = GatewayError(500, "internal_error", "The gateway failed.")
         try:
-            self._refuse(ctx, error)
+            self.admission.refuse(ctx, error)
             if ctx.open_end is not None:
                 ctx.open_end.client_status = 200
             self.recorder.finish(ctx)
@@ -364,15 +286,3 @@ class Pipeline:
             answer.reply.close()
         ending = ending_document(ctx.endpoint, answer.end.finish_reasons)
         return landed if self._may_keep(ctx, answer, ending) else None
-
-
-def _outcome_of(error: GatewayError) -> Outcome:
-    """How a request that never reached an upstream ended."""
-    if error.code == "internal_error":
-        return Outcome.internal_error
-    return Outcome.upstream_unreachable if error.code == "upstream_unavailable" else Outcome.refused
-
-
-def new_request_id() -> str:
-    """An id nobody can guess: it is also the name of the usage events."""
-    return f"req_{secrets.token_hex(16)}"

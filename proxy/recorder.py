@@ -143,6 +143,13 @@ def put_usage(end: AttemptEnd, usage: Mapping[str, Any] | None, metrics: Metrics
         metrics.count("apex_unpriced_usage_keys_total", (), len(unpriced))
 
 
+def put_units(end: AttemptEnd, units: Mapping[str, int]) -> None:
+    """Note what was used where it is counted in other things than tokens."""
+    if units:
+        end.units = dict(units)
+        end.usage_source = "provider"
+
+
 def put_buckets(end: AttemptEnd, buckets: TokenBuckets) -> None:
     """Copy the token buckets onto an END."""
     end.input_tokens = buckets.input_tokens

@@ -24,14 +24,19 @@ from config.settings import Settings
 from config.tasks import TaskOwner
 from ledger.segment_log import SegmentWriter
 from ledger.sink import EventSink
+from proxy.admission import Admission
 from proxy.app import build_app
 from proxy.cache import AnswerCache
 from proxy.health import ProxyHealth
 from proxy.limits import ConcurrencyGate
 from proxy.live import SnapshotHolder
 from proxy.pipeline import Pipeline
+from proxy.realtime import Realtime
 from proxy.recorder import Recorder
+from proxy.resources.ownership import OwnershipMap
+from proxy.resources.relay import ResourceRelay
 from proxy.upstream import UpstreamCaller
+from proxy.upstream_client import AiohttpClient
 from proxy.wire_client import WireClient
 from storage.memory_cache import ByteBoundedCache
 
@@ -58,16 +63,21 @@ class ProxyProcess:
         cache_bytes = self.holder.live.snapshot.cache.max_bytes
         self.cache = AnswerCache(ByteBoundedCache(cache_bytes, clock), clock, self.metrics)
         self.gate = ConcurrencyGate()
+        self.ownership = OwnershipMap(home / "ownership" / "objects.jsonl", clock)
+        self.admission = Admission(self.holder, self.gate, recorder, self.metrics, clock)
         self.pipeline = Pipeline(
-            holder=self.holder,
-            gate=self.gate,
+            admission=self.admission,
+            ownership=self.ownership,
             cache=self.cache,
-            upstream=UpstreamCaller(self.client, recorder, clock, self.metrics),
+            upstream=UpstreamCaller(self.client, recorder, self.ownership, clock, self.metrics),
             recorder=recorder,
             metrics=self.metrics,
             clock=clock,
             tasks=self.tasks,
         )
+        self.resource_client = AiohttpClient()
+        self.relay = ResourceRelay(self.admission, self.ownership, self.resource_client)
+        self.realtime = Realtime(self.admission, self.resource_client)
         hello = {"type": "hello", "role": "proxy", "pid": os.getpid(), "index": index}
         self.bus = BusClient(home / "run" / "bus.sock", self.receive, hello)
         self.health = ProxyHealth(
@@ -131,6 +141,8 @@ class ProxyProcess:
         """Give everything back; the log last."""
         await self.tasks.stop()
         await self.client.close()
+        await self.resource_client.close()
+        self.ownership.close()
         self.tick()
         self.writer.close()
 
@@ -142,7 +154,9 @@ async def run_proxy(
     process = ProxyProcess(settings, index, Clock())
     process.tick()
     limits = process.holder.live.snapshot.limits
-    app = build_app(process.pipeline, process.health, limits.max_body_bytes)
+    app = build_app(
+        process.pipeline, process.relay, process.realtime, process.health, limits.max_body_bytes
+    )
     # Cancellation tells a handler that its caller left; without it abandoned streams run on.
     runner = web.AppRunner(
         app, handle_signals=False, access_log=None, handler_cancellation=True,
@@ -156,7 +170,7 @@ async def run_proxy(
     tune_gc()
     logger.info("proxy %d serves on %s", index, site.name)
     await stop.wait()
-    process.health.is_draining = process.pipeline.is_draining = True
+    process.health.is_draining = process.admission.is_draining = True
     await site.stop()
     await process.drain(limits.drain_s)
     await runner.cleanup()

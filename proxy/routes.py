@@ -11,46 +11,106 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from config.metrics import render_metrics
-from proxy.dialects.chat import CHAT, EMBEDDINGS
+from proxy.admission import new_request_id
+from proxy.dialects.dialect import Dialect
+from proxy.dialects.table import AZURE_OPERATIONS, GEMINI_VERBS, OPENAI_PATHS
 from proxy.errors import GatewayError, error_response
 from proxy.health import ProxyHealth
-from proxy.models import list_document, model_document
-from proxy.pipeline import Pipeline, new_request_id
+from proxy.models import anthropic_list, gemini_list, list_document, model_document
+from proxy.pipeline import Pipeline
+from proxy.realtime import Realtime
+from proxy.resources.relay import ResourceRelay
 
 logger = logging.getLogger(__name__)
 
 PIPELINE: Final = web.AppKey("pipeline", Pipeline)
+RELAY: Final = web.AppKey("relay", ResourceRelay)
+REALTIME: Final = web.AppKey("realtime", Realtime)
 HEALTH: Final = web.AppKey("health", ProxyHealth)
-DIALECTS_TO_COME = ("responses", "messages", "completions", "images", "audio", "files", "batches")
+# Dialect paths below which the provider keeps objects.
+KEPT_COLLECTIONS = frozenset({"responses", "chat/completions"})
 PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-async def post_chat(request: web.Request) -> web.StreamResponse:
-    """Answer POST /v1/chat/completions."""
-    return await request.app[PIPELINE].handle(request, CHAT)
+def speak(dialect: Dialect) -> Handler:
+    """Return the handler of one dialect whose requests name their model in the body."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await request.app[PIPELINE].handle(request, dialect)
+
+    return handle
 
 
-async def post_embeddings(request: web.Request) -> web.StreamResponse:
-    """Answer POST /v1/embeddings."""
-    return await request.app[PIPELINE].handle(request, EMBEDDINGS)
+async def post_gemini(request: web.Request) -> web.StreamResponse:
+    """Answer POST /v1beta/models/{model}:{verb}: model and streaming are in the path."""
+    model, _, verb = request.match_info["call"].rpartition(":")
+    dialect = GEMINI_VERBS.get(verb)
+    if not model or dialect is None:
+        return await not_found(request)
+    is_streaming = verb == "streamGenerateContent"
+    if is_streaming and request.query.get("alt") != "sse":
+        hint = "Ask for server-sent events: add ?alt=sse, as Google's own clients do."
+        error = GatewayError(400, "invalid_request", "Only streams of events are served.", hint)
+        return error_response(error, {}, "gemini")
+    pipeline = request.app[PIPELINE]
+    return await pipeline.handle(request, dialect, model=model, is_streaming=is_streaming)
+
+
+async def post_deployment(request: web.Request) -> web.StreamResponse:
+    """Answer Azure's paths: the deployment is the model, whatever the body says."""
+    operation, model = request.match_info["operation"], request.match_info["model"]
+    dialect = AZURE_OPERATIONS.get(operation)
+    if dialect is not None:
+        return await request.app[PIPELINE].handle(request, dialect, model=model)
+    return await request.app[RELAY].handle(request, operation, model)
+
+
+async def post_azure(request: web.Request) -> web.StreamResponse:
+    """Answer Azure's other paths, which are OpenAI's below /openai/ or /openai/v1/."""
+    path = request.rel_url.raw_path.removeprefix("/openai/").removeprefix("v1/")
+    dialect = OPENAI_PATHS.get(path) if request.method == "POST" else None
+    if dialect is not None:
+        return await request.app[PIPELINE].handle(request, dialect)
+    return await request.app[RELAY].handle(request, path)
+
+
+async def relay(request: web.Request) -> web.StreamResponse:
+    """Relay everything else below /v1/."""
+    path = request.rel_url.raw_path.removeprefix("/v1/")
+    if path in OPENAI_PATHS and path not in KEPT_COLLECTIONS:
+        return await speak_openai(not_found)(request)
+    return await request.app[RELAY].handle(request, path)
+
+
+async def get_realtime(request: web.Request) -> web.StreamResponse:
+    """Answer GET /v1/realtime, a web socket."""
+    return await request.app[REALTIME].handle(request)
 
 
 def _authenticate(request: web.Request) -> None:
-    pipeline = request.app[PIPELINE]
-    pipeline.authenticate(request, pipeline.holder.live)
+    admission = request.app[PIPELINE].admission
+    admission.authenticate(request, admission.holder.live)
 
 
 async def get_models(request: web.Request) -> web.Response:
-    """Answer GET /v1/models."""
+    """Answer GET /v1/models, in Anthropic's form to Anthropic's clients."""
     _authenticate(request)
-    return _json(list_document(request.app[PIPELINE].holder.live.snapshot))
+    if "anthropic-version" in request.headers:
+        return _json(anthropic_list(request.app[PIPELINE].admission.holder.live.snapshot))
+    return _json(list_document(request.app[PIPELINE].admission.holder.live.snapshot))
 
 
 async def get_model(request: web.Request) -> web.Response:
     """Answer GET /v1/models/{id}; ids may contain slashes."""
     _authenticate(request)
-    snapshot = request.app[PIPELINE].holder.live.snapshot
+    snapshot = request.app[PIPELINE].admission.holder.live.snapshot
     return _json(model_document(snapshot, request.match_info["id"]))
+
+
+async def get_gemini_models(request: web.Request) -> web.Response:
+    """Answer GET /v1beta/models, in Google's form."""
+    _authenticate(request)
+    return _json(gemini_list(request.app[PIPELINE].admission.holder.live.snapshot))
 
 
 async def get_health(request: web.Request) -> web.Response:
@@ -74,16 +134,12 @@ async def get_metrics(request: web.Request) -> web.Response:
 async def not_found(request: web.Request) -> web.Response:
     """Answer everything else, so that a client learns what this gateway speaks."""
     _authenticate(request)
-    rest = request.path.removeprefix("/v1/").split("/")[0]
-    hint = "Served are POST /v1/chat/completions, POST /v1/embeddings and GET /v1/models."
-    if rest in DIALECTS_TO_COME:
-        hint = f"The {rest} dialect comes with a later release. " + hint
-    known = [path for _, path, _ in ROUTES if path.startswith("/v1/")]
-    if request.path in {path.partition("v1")[2] for path in known}:
+    hint = "Served are the dialects and routes in docs/dialects.md, below /v1/."
+    if f"/v1{request.path}" in {path for _, path, _ in ROUTES}:
         hint = "The base_url of a client must end in /v1. " + hint
-    status = 405 if request.path in known else 404
+    is_known = request.path.removeprefix("/v1/") in OPENAI_PATHS or request.path == "/v1/models"
     message = f"{request.method} {request.path[:128]} is not served."
-    raise GatewayError(status, "unknown_route", message, hint)
+    raise GatewayError(405 if is_known else 404, "unknown_route", message, hint)
 
 
 def _json(document: object, status: int = 200) -> web.Response:
@@ -114,25 +170,34 @@ def speak_openai(handler: Handler) -> Handler:
     return guarded
 
 
+RELAYED_METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH")
+# These answer for themselves, in the caller's own dialect; the others are guarded.
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
-    ("POST", "/v1/chat/completions", post_chat),
-    ("POST", "/v1/embeddings", post_embeddings),
+    *(("POST", f"/v1/{path}", speak(dialect)) for path, dialect in OPENAI_PATHS.items()),
+    ("GET", "/v1/realtime", get_realtime),
+    ("POST", "/v1beta/models/{call:.+}", post_gemini),
+    ("POST", "/openai/deployments/{model}/{operation:.+}", post_deployment),
+    *((method, "/openai/{path:.+}", post_azure) for method in RELAYED_METHODS),
+)
+GUARDED: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/v1/models", get_models),
     ("GET", "/v1/models/{id:.+}", get_model),
+    ("GET", "/v1beta/models", get_gemini_models),
     ("GET", "/health", get_health),
     ("GET", "/health/ready", get_ready),
     ("GET", "/health/metrics", get_metrics),
+    ("*", "/v1/models", not_found),
+    *((method, "/v1/{path:.+}", relay) for method in RELAYED_METHODS),
     ("*", "/{path:.*}", not_found),
 )
 
 
 def add_routes(app: web.Application) -> None:
-    """Register every route: what is not listed here does not answer.
-
-    The pipeline speaks for itself; the other handlers are guarded.
-    """
+    """Register every route: what is not listed here does not answer."""
     for method, path, handler in ROUTES:
-        is_pipeline = handler in {post_chat, post_embeddings}
-        app.router.add_route(method, path, handler if is_pipeline else speak_openai(handler))
-        if method == "GET":
+        app.router.add_route(method, path, handler)
+    for method, path, handler in GUARDED:
+        is_own = handler is relay
+        app.router.add_route(method, path, handler if is_own else speak_openai(handler))
+        if method == "GET" and not is_own:
             app.router.add_route("HEAD", path, speak_openai(handler))

@@ -14,6 +14,7 @@ from config.clock import Clock
 from config.metrics import Metrics
 from config.tasks import TaskOwner
 from ledger.events import AttemptEnd, Outcome
+from proxy.answer_reading import UpstreamAnswer
 from proxy.answers import StoredAnswer
 from proxy.context import RequestContext
 from proxy.dialects.dialect import StreamTap
@@ -25,7 +26,6 @@ from proxy.recorder import Recorder, buckets_of, put_usage
 from proxy.reply_headers import STREAM_HEADERS, answer_headers
 from proxy.streaming.framing import OversizedEventError, split_events
 from proxy.streaming.replay import as_stream
-from proxy.upstream import UpstreamAnswer
 from proxy.upstream_client import UpstreamFault
 from proxy.wire_headers import header_text
 

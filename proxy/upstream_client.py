@@ -4,6 +4,7 @@ Called by upstream.py. Everything that can go wrong leaves as one of three fault
 client can take this one's place without touching the retry rules.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +14,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.connector import ForbiddenAddressError, open_session
+
+MOST_MESSAGE_BYTES = 16_777_216  # of one message on a web socket
 
 
 class UpstreamFault(Exception):  # noqa: N818 a fault of theirs, not an error of ours
@@ -31,19 +34,31 @@ class TimeoutFault(UpstreamFault):
     """A deadline passed."""
 
 
+class RefusedFault(UpstreamFault):
+    """A web socket was refused with a status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"web socket refused with {status}", may_have_run=False)
+        self.status = status
+
+
 class BrokenFault(UpstreamFault):
     """The answer broke off or was not HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamCall:
-    """One POST. Its caller bounds the whole of it in time; `connect_s` bounds the first phase."""
+    """One call. Its caller bounds the whole of it in time; `connect_s` bounds the first phase.
+
+    Methods other than POST, and bodies that arrive piece by piece, are the aiohttp client's.
+    """
 
     url: URL
     headers: CIMultiDict[str]
-    body: bytes
+    body: bytes | AsyncIterator[bytes]
     connect_s: float
     allows_private: bool
+    method: str = "POST"
 
 
 class UpstreamReply(Protocol):
@@ -130,9 +145,10 @@ class AiohttpClient:
     async def send(self, call: UpstreamCall) -> AiohttpReply:
         session = self._private if call.allows_private else self._public
         try:
-            response = await session.post(
+            response = await session.request(
+                call.method,
                 call.url,
-                data=call.body,
+                data=call.body or None,
                 headers=call.headers,
                 allow_redirects=False,
                 timeout=self._timeout(call.connect_s),
@@ -146,6 +162,25 @@ class AiohttpClient:
         except aiohttp.ClientError as error:
             raise BrokenFault(_brief(error), may_have_run=True) from error
         return AiohttpReply(response)
+
+    async def open_websocket(
+        self, call: UpstreamCall, protocols: tuple[str, ...]
+    ) -> aiohttp.ClientWebSocketResponse:
+        """Open a web socket at the call's address; raises UpstreamFault."""
+        session = self._private if call.allows_private else self._public
+        try:
+            async with asyncio.timeout(call.connect_s):
+                return await session.ws_connect(
+                    call.url,
+                    headers=call.headers,
+                    protocols=protocols,
+                    max_msg_size=MOST_MESSAGE_BYTES,
+                    autoping=True,
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            raise RefusedFault(error.status) from error
+        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is one
+            raise UnreachableFault(_brief(error), may_have_run=False) from error
 
     def _timeout(self, connect_s: float) -> aiohttp.ClientTimeout:
         """The same object for the same seconds: making one costs as much as a hash."""

@@ -127,6 +127,8 @@ class WireClient:
     async def send(self, call: UpstreamCall) -> WireReply:
         """Send and wait for the head of the answer, without end; raises UpstreamFault."""
         url = call.url
+        if call.method != "POST" or not isinstance(call.body, bytes):
+            raise ValueError("the wire client only posts whole bodies")
         request = request_bytes(url, call.headers, call.body)
         is_tls = url.scheme == "https"
         origin = Origin(url.raw_host or "", url.port or 443, is_tls, call.allows_private)

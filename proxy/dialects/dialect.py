@@ -22,12 +22,12 @@ class AnswerFacts:
     usage: Mapping[str, Any] | None = None
     units: dict[str, int] = field(default_factory=dict)
     object_ids: tuple[str, ...] = ()  # objects the provider keeps for the caller
+    is_pending: bool = False  # the provider works on; what it costs is told when it is done
 
 
 class StreamTap(Protocol):
     """Reads a stream on the side while its bytes pass, and holds back its end."""
 
-    usage: Mapping[str, Any] | None
     model: str
     service_tier: str
     finish_reasons: dict[int, str]
@@ -35,6 +35,11 @@ class StreamTap(Protocol):
     is_done: bool
     has_events: bool
     held: bytes
+    object_ids: tuple[str, ...]
+
+    @property
+    def usage(self) -> Mapping[str, Any] | None:
+        """The provider's usage as far as it has been told."""
 
     @property
     def kept_stream(self) -> bytes | None:

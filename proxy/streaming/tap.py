@@ -28,6 +28,7 @@ class ChatStreamTap:
         self.is_done = False
         self.has_events = False
         self.held = b""
+        self.object_ids: tuple[str, ...] = ()  # chunks name nothing the provider keeps
         self.kept: list[bytes] = []
         self._framer = EventFramer()
         self._strips_usage = strips_usage

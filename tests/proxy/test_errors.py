@@ -1,6 +1,6 @@
 """The shape of every error: points 1, 2 and 10 of the wire list, read by the official client."""
 
-import httpx
+import httpx2
 import openai
 import orjson
 import pytest
@@ -29,9 +29,11 @@ def test_the_official_client_reads_all_four_fields(
     reply = error_response(error, {"x-apex-request-id": "req_1"})
     assert isinstance(reply.body, bytes)
     body, headers = reply.body, dict(reply.headers)
-    transport = httpx.MockTransport(lambda _: httpx.Response(status, content=body, headers=headers))
+    transport = httpx2.MockTransport(
+        lambda _: httpx2.Response(status, content=body, headers=headers)
+    )
     client = openai.OpenAI(
-        api_key="k", max_retries=0, http_client=httpx.Client(transport=transport)
+        api_key="k", max_retries=0, http_client=httpx2.Client(transport=transport)
     )
     with pytest.raises(kind) as caught:
         client.models.list()

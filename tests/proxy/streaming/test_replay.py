@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import orjson
 import pytest
@@ -180,10 +180,10 @@ TOOL_ANSWER = {
 
 def served(body: bytes, content_type: str) -> openai.OpenAI:
     """An official client whose every call is answered with these bytes."""
-    transport = httpx.MockTransport(
-        lambda _: httpx.Response(200, content=body, headers={"content-type": content_type})
+    transport = httpx2.MockTransport(
+        lambda _: httpx2.Response(200, content=body, headers={"content-type": content_type})
     )
-    return openai.OpenAI(api_key="k", http_client=httpx.Client(transport=transport))
+    return openai.OpenAI(api_key="k", http_client=httpx2.Client(transport=transport))
 
 
 def test_the_official_client_reads_the_replayed_stream() -> None:

@@ -1,0 +1,160 @@
+"""Who may call, and what happens around every call: the one way in for all of the data plane.
+
+Used by pipeline.py and resources/relay.py. It identifies the caller, holds a place at the gate,
+turns every error into a reply, and leaves no START without its END.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from config.clock import Clock
+from config.metrics import Metrics
+from ledger.events import Outcome
+from ledger.segment_log import LogWriteError
+from policies.snapshot import KeyRecord
+from proxy.auth import identify
+from proxy.context import RequestContext
+from proxy.dialects.dialect import Dialect
+from proxy.errors import ClientGoneError, GatewayError, error_response
+from proxy.intake import read_wishes
+from proxy.limits import ConcurrencyGate
+from proxy.live import LiveSnapshot, SnapshotHolder
+from proxy.recorder import Recorder
+from proxy.refusals import RelayedError
+from proxy.reply_headers import apex_headers
+
+logger = logging.getLogger(__name__)
+
+CLIENT_CLOSED_STATUS = 499
+Answering = Callable[[RequestContext, web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(slots=True)
+class Admission:
+    """The way in of one proxy process."""
+
+    holder: SnapshotHolder
+    gate: ConcurrencyGate
+    recorder: Recorder
+    metrics: Metrics
+    clock: Clock
+    is_draining: bool = False
+
+    def open(self, dialect: Dialect) -> RequestContext:
+        """Begin a request; it keeps to the snapshot of this moment."""
+        return RequestContext(
+            request_id=new_request_id(),
+            dialect=dialect,
+            started=self.clock.monotonic(),
+            live=self.holder.live,
+        )
+
+    async def run(
+        self, ctx: RequestContext, request: web.Request, answer: Answering
+    ) -> web.StreamResponse:
+        """Let an admitted caller's request be answered; errors become replies in its shape."""
+        try:
+            response = await self._run_recorded(ctx, request, answer)
+        except LogWriteError as error:
+            shape = ctx.dialect.error_shape
+            response = error_response(self.unwritable(error), apex_headers(ctx), shape)
+        if self.is_draining:
+            response.force_close()  # the next call of this client goes to another process
+        return response
+
+    async def _run_recorded(
+        self, ctx: RequestContext, request: web.Request, answer: Answering
+    ) -> web.StreamResponse:
+        try:
+            self._identify(ctx, request)
+            return await self._run_admitted(ctx, request, answer)
+        except GatewayError as error:
+            return self.refuse(ctx, error)
+        except LogWriteError:
+            raise
+        except Exception:
+            # The traceback names code, never the request: bodies and keys stay out of logs.
+            logger.exception("unexpected error in request %s", ctx.request_id)
+            hint = "It is logged; retry, and report the request id."
+            return self.refuse(ctx, GatewayError(500, "internal_error", "A fault of ours.", hint))
+
+    def unwritable(self, error: LogWriteError) -> GatewayError:
+        """What cannot be recorded is not served: nobody could prove its price."""
+        self.metrics.count("apex_log_append_errors_total")
+        return GatewayError(503, "usage_log_unwritable", str(error), error.hint)
+
+    def refuse(self, ctx: RequestContext, error: GatewayError) -> web.Response:
+        """Record a refusal that never reached an upstream, and build its reply."""
+        if ctx.open_end is None:
+            self.recorder.refuse(ctx, _outcome_of(error), error.status, error.code)
+            self.metrics.count("apex_refused_total", (error.code,))
+        if isinstance(error, RelayedError):
+            return error.response(apex_headers(ctx))
+        return error_response(error, apex_headers(ctx), ctx.dialect.error_shape)
+
+    def _identify(self, ctx: RequestContext, request: web.Request) -> None:
+        """Find out who calls, before anything of the body is read."""
+        ctx.key = self.authenticate(request, ctx.live)
+        ctx.wishes = read_wishes(request.headers)
+        # The operator's tags win: policies and chargeback rely on them.
+        ctx.tags = {**ctx.wishes.tags, **ctx.key.tags}
+        ctx.deadline = ctx.started + ctx.live.snapshot.timeouts.total_s
+
+    def authenticate(self, request: web.Request, live: LiveSnapshot) -> KeyRecord:
+        """Return the caller's key, or count the failure and raise 401."""
+        try:
+            return identify(request.headers, live.snapshot, live.pepper)
+        except GatewayError:
+            self.metrics.count("apex_auth_failures_total")
+            raise
+
+    async def _run_admitted(
+        self, ctx: RequestContext, request: web.Request, answer: Answering
+    ) -> web.StreamResponse:
+        """Hold a place at the gate for as long as the answer takes; close every START."""
+        key_id = ctx.key.key_id if ctx.key else ""
+        self.gate.enter(key_id, ctx.live.snapshot.limits)
+        try:
+            return await answer(ctx, request)
+        except ClientGoneError:
+            self._note_departure(ctx)
+            return web.Response(status=CLIENT_CLOSED_STATUS)
+        except asyncio.CancelledError:
+            self._note_departure(ctx)
+            raise
+        except GatewayError as error:
+            if ctx.open_end is not None:
+                ctx.open_end.client_status = error.status
+            raise
+        finally:
+            try:
+                self.recorder.finish(ctx)
+            finally:
+                self.gate.leave(key_id)
+
+    def _note_departure(self, ctx: RequestContext) -> None:
+        """The caller left: the open attempt ends as client_closed, and so does one never opened."""
+        if ctx.open_end is None:
+            outcome = Outcome.client_closed
+            self.recorder.refuse(ctx, outcome, CLIENT_CLOSED_STATUS, "client_closed")
+        elif not ctx.is_recorded and ctx.open_end.outcome is Outcome.internal_error:
+            # Otherwise the attempt has its own end already and the caller left during a pause.
+            ctx.open_end.outcome = Outcome.client_closed
+            ctx.open_end.client_status = CLIENT_CLOSED_STATUS
+
+
+def _outcome_of(error: GatewayError) -> Outcome:
+    """How a request that never reached an upstream ended."""
+    if error.code == "internal_error":
+        return Outcome.internal_error
+    return Outcome.upstream_unreachable if error.code == "upstream_unavailable" else Outcome.refused
+
+
+def new_request_id() -> str:
+    """An id nobody can guess: it is also the name of the usage events."""
+    return f"req_{secrets.token_hex(16)}"
