@@ -17,7 +17,8 @@ from proxy.providers.anthropic_answer import (
 )
 from proxy.providers.anthropic_errors import to_chat_error
 from proxy.providers.anthropic_usage import TIERS_UP, chat_usage, merge_usage
-from proxy.streaming.framing import EventFramer, data_of, split_events
+from proxy.streaming.framing import EventFramer, split_events
+from proxy.streaming.messages_tap import payload_of
 
 DONE_EVENT = b"data: [DONE]\n\n"
 UNKNOWN_ERROR = {"type": "error", "error": {"type": "api_error", "message": "Unknown error."}}
@@ -75,7 +76,7 @@ class MessagesToChunks:
         return b"".join([self._read(event) for event in split_events(whole)])
 
     def _read(self, event: bytes) -> bytes:
-        data = data_of(event)
+        data = payload_of(event)
         if not data or self.is_done or self._has_failed:
             return b""
         try:
