@@ -9,31 +9,20 @@ from typing import Any, NamedTuple
 import orjson
 
 from config.mac import hmac_sha256
+from optimizer.completeness import is_cacheable_answer, is_cacheable_completion
 from optimizer.decision import CachePlan, RequestFacts, bypass_plan
+from optimizer.dialects import TRANSPORT_FIELDS, has_one_form, prompt_fields, transport_fields
+from optimizer.eligibility import allows_store, is_deterministic
 from optimizer.prefix import prefix_blocks
 from policies.model import CacheRule
 
-# Fields that change how an answer travels or who is named, never what is answered. Isolation
-# between users is the scope's job, so naming a user does not fragment the key. `store` is here
-# because store: true is never cached at all, and store: false is what leaving it out means.
-TRANSPORT_FIELDS = frozenset({
-    "stream",
-    "stream_options",
-    "user",
-    "safety_identifier",
-    "metadata",
-    "store",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prompt_cache_options",
-})  # fmt: skip
+__all__ = [
+    "TRANSPORT_FIELDS", "DocumentTooDeepError", "RequestDigest", "allows_store",
+    "is_cacheable_answer", "is_cacheable_completion", "is_deterministic", "plan_cache",
+    "request_digest", "scope_parts",
+]  # fmt: skip
 
-# Hashed once, in the order in which providers cache prefixes: tools come before messages.
-PROMPT_FIELDS = ("tools", "messages", "input")
 _KEY_LABEL = b"request\x00"
-# Tuples: what is looked up comes from outside and may be anything, unhashable values included.
-_OWN_TOOLS = ("function", "custom")
-_WHOLE_ANSWERS = ("stop", "tool_calls", "function_call")
 
 
 class DocumentTooDeepError(ValueError):
@@ -48,27 +37,36 @@ class RequestDigest(NamedTuple):
 
 
 def request_digest(
-    doc: Mapping[str, Any], endpoint: str, model: str, key: bytes, scope_parts: tuple[str, ...]
+    doc: Mapping[str, Any],
+    endpoint: str,
+    model: str,
+    key: bytes,
+    scope_parts: tuple[str, ...],
+    *,
+    is_streaming: bool = False,
 ) -> RequestDigest:
     """Key and prefix digests of a request, hashing the prompt's bytes once.
 
-    `model` is the one that will be called, `key` the tenant's 32 bytes.
+    `model` is the one that will be called, `key` the tenant's 32 bytes. `is_streaming` is for
+    dialects that say so outside the document (Gemini's path); `stream` inside it is read here.
     Raises DocumentTooDeepError.
     """
+    fields, transport = prompt_fields(endpoint), transport_fields(endpoint)
     try:
         prompt = orjson.dumps(
-            [doc[field] for field in PROMPT_FIELDS if field in doc], option=orjson.OPT_SORT_KEYS
+            [doc[field] for field in fields if field in doc], option=orjson.OPT_SORT_KEYS
         )
         blocks, digest = prefix_blocks(prompt, key)
         rest = {
-            name: None if name in PROMPT_FIELDS else value
+            name: None if name in fields else value
             for name, value in doc.items()
-            if name not in TRANSPORT_FIELDS and name != "model"
+            if name not in transport and name != "model"
         }
         # A list of unlike things cannot be confused: each part keeps its own JSON boundaries.
-        canonical = orjson.dumps(
-            [endpoint, model, scope_parts, digest, rest], option=orjson.OPT_SORT_KEYS
-        )
+        parts = [endpoint, model, scope_parts, digest, rest]
+        if has_one_form(endpoint):
+            parts.append(is_streaming or doc.get("stream") is True)
+        canonical = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
         raise DocumentTooDeepError(str(error)) from error
     mac = hmac_sha256(key, _KEY_LABEL + canonical)
@@ -82,24 +80,6 @@ def scope_parts(scope: str, tenant: str, key_id: str, user: str) -> tuple[str, .
     if scope == "key":
         return (scope, tenant, key_id)
     return ("user", tenant, key_id, user)
-
-
-def is_deterministic(doc: Mapping[str, Any], endpoint: str) -> bool:
-    """True when the caller's own words ask for one answer: temperature 0, a seed, embeddings."""
-    if endpoint == "embeddings":
-        return True
-    if doc.get("web_search_options") is not None or not _has_only_own_tools(doc.get("tools")):
-        return False  # the provider looks at the world: the same words get another answer later
-    temperature = doc.get("temperature")
-    is_cold = type(temperature) in {int, float} and temperature == 0
-    return is_cold or doc.get("seed") is not None
-
-
-def _has_only_own_tools(tools: object) -> bool:
-    """True when every tool runs at the caller's, none at the provider's."""
-    if not isinstance(tools, list):
-        return tools is None
-    return all(isinstance(tool, dict) and tool.get("type") in _OWN_TOOLS for tool in tools)
 
 
 def plan_cache(facts: RequestFacts, rule: CacheRule | None) -> CachePlan:
@@ -150,21 +130,3 @@ def _max_age_of(cache_control: str) -> int | None:
             digits = value.strip('"')
             ages.append(int(digits[:12]) if digits.isascii() and digits.isdigit() else 0)
     return min(ages, default=None)
-
-
-def is_cacheable_completion(doc: Mapping[str, Any]) -> str:
-    """ "" when an answer may be kept, else the reason: only whole, unforced endings are kept."""
-    if doc.get("error"):
-        return "error"
-    if (
-        "data" in doc and "choices" not in doc
-    ):  # embeddings have no finish reason: they are whole or an error
-        return "" if isinstance(doc["data"], list) and doc["data"] else "empty"
-    choices = doc.get("choices")
-    if not isinstance(choices, list) or not choices:
-        return "empty"
-    for choice in choices:
-        reason = choice.get("finish_reason") if isinstance(choice, dict) else None
-        if reason not in _WHOLE_ANSWERS:
-            return reason if reason in ("length", "content_filter") else "unfinished"
-    return ""

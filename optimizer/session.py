@@ -9,26 +9,30 @@ from typing import Any
 
 from config.mac import hmac_sha256
 from optimizer.decision import Draws
+from optimizer.dialects import subjects_in
 
 SAMPLE_BYTES = 512
+# By endpoint: what stands before the turns, the list of turns, and where a turn says its words.
+_TURNS = {
+    "responses": (("instructions",), "input", "content"),
+    "messages": (("system",), "messages", "content"),
+    "gemini": (("systemInstruction", "system_instruction"), "contents", "parts"),
+}
+_KEPT_AT_PROVIDER = ("conversation", "previous_response_id")
 
 
-def user_of(doc: Mapping[str, Any]) -> str:
-    """The end user the caller names: `user`, or its successor `safety_identifier`; else ""."""
-    for field in ("user", "safety_identifier"):
-        value = doc.get(field)
-        if isinstance(value, str) and value:
-            return value
-    return ""
+def user_of(doc: Mapping[str, Any], endpoint: str = "chat") -> str:
+    """The end user the caller names: `user`, or its successor `safety_identifier`; else "".
+
+    Anthropic's messages name theirs in `metadata.user_id`.
+    """
+    user, identifier = subjects_in(doc, endpoint)
+    return user or identifier
 
 
-def subjects_of(doc: Mapping[str, Any]) -> tuple[str, str]:
+def subjects_of(doc: Mapping[str, Any], endpoint: str = "chat") -> tuple[str, str]:
     """Both names of the end user, for scopes: answers are shared only where both agree."""
-    user, identifier = doc.get("user"), doc.get("safety_identifier")
-    return (
-        user if isinstance(user, str) else "",
-        identifier if isinstance(identifier, str) else "",
-    )
+    return subjects_in(doc, endpoint)
 
 
 def session_of(session_header: str, user: str, first_messages_bytes: bytes) -> tuple[str, str]:
@@ -42,22 +46,44 @@ def session_of(session_header: str, user: str, first_messages_bytes: bytes) -> t
     return "", "none"
 
 
-def opening_of(doc: Mapping[str, Any]) -> bytes:
+def opening_of(doc: Mapping[str, Any], endpoint: str = "chat") -> bytes:
     """What stays the same while a conversation grows: all up to the first user message, sampled.
 
-    Long texts count by length, start and end, so that a big prompt is not hashed a second time.
+    Long texts count by length, start and end, so that a big prompt is not hashed a second time. A
+    Response in a conversation kept at the provider is known by the id of what it continues.
     """
+    if endpoint in _TURNS:
+        return _opening_in(doc, *_TURNS[endpoint])
     messages = doc.get("messages")
     if not isinstance(messages, list):
-        return b"".join(_samples(doc.get("input")))
-    parts: list[bytes] = []
-    for message in messages:
-        if isinstance(message, dict):
-            parts.append(str(message.get("role")).encode(errors="replace"))
-            parts.extend(_samples(message.get("content")))
-            if message.get("role") == "user":
-                break
+        return b"".join(_samples(doc.get("prompt" if endpoint == "completions" else "input")))
+    return b"\x00".join(_opening_turns(messages, "content"))
+
+
+def _opening_in(doc: Mapping[str, Any], heads: tuple[str, ...], turns: str, content: str) -> bytes:
+    for name in _KEPT_AT_PROVIDER:
+        if doc.get(name):
+            return b"\x00".join((name.encode(), *_samples(_id_of(doc[name]))))
+    parts = [sample for name in heads for sample in _samples(doc.get(name))]
+    value = doc.get(turns)
+    if isinstance(value, list):
+        parts.extend(_opening_turns(value, content))
+    else:
+        parts.extend(_samples(value))
     return b"\x00".join(parts)
+
+
+def _id_of(value: object) -> object:
+    return value.get("id") if isinstance(value, dict) else value
+
+
+def _opening_turns(turns: list[Any], content: str) -> Iterator[bytes]:
+    for turn in turns:
+        if isinstance(turn, dict):
+            yield str(turn.get("role")).encode(errors="replace")
+            yield from _samples(turn.get(content))
+            if turn.get("role") == "user":
+                return
 
 
 def _samples(content: object) -> Iterator[bytes]:

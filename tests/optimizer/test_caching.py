@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from optimizer.caching import (
     TRANSPORT_FIELDS,
     DocumentTooDeepError,
-    is_cacheable_completion,
-    is_deterministic,
     plan_cache,
     request_digest,
     scope_parts,
@@ -158,32 +156,6 @@ def test_a_document_too_deep_is_refused(field: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("doc", "endpoint", "expected"),
-    [
-        ({}, "embeddings", True),
-        ({"temperature": 0}, "chat", True),
-        ({"temperature": 0.0}, "chat", True),
-        ({"temperature": False}, "chat", False),
-        ({"temperature": "0"}, "chat", False),
-        ({"temperature": 0.2}, "chat", False),
-        ({"temperature": 1, "seed": 0}, "chat", True),
-        ({"seed": None}, "chat", False),
-        ({}, "chat", False),
-        ({"temperature": 0, "web_search_options": {}}, "chat", False),
-        ({"temperature": 0, "tools": [{"type": "function"}, {"type": "custom"}]}, "chat", True),
-        ({"temperature": 0, "tools": [{"type": "web_search"}]}, "chat", False),
-        ({"temperature": 0, "tools": ["nonsense"]}, "chat", False),
-        ({"temperature": 0, "tools": [{"type": []}]}, "chat", False),
-        ({"temperature": 0, "tools": "nonsense"}, "chat", False),
-    ],
-)
-def test_deterministic_by_the_callers_own_words(
-    doc: dict[str, Any], endpoint: str, expected: bool
-) -> None:
-    assert is_deterministic(doc, endpoint) is expected
-
-
-@pytest.mark.parametrize(
     ("rule", "facts", "reason"),
     [
         (None, {}, "no_rule"),
@@ -231,33 +203,83 @@ def test_cache_control_narrows_what_may_be_read(header: str, max_age_s: int | No
     assert plan.writes
 
 
-def answer(*finish_reasons: object) -> dict[str, Any]:
-    return {"choices": [{"finish_reason": reason} for reason in finish_reasons]}
+GOLDEN: dict[str, Any] = {
+    "model": "gpt-4o",
+    "stream": True,
+    "user": "u",
+    "messages": [
+        {"role": "system", "content": "be kind " * 400},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "hi"},
+                {"type": "image_url", "image_url": {"url": "data:x"}},
+            ],
+        },
+    ],
+    "tools": [{"type": "function", "function": {"name": "f"}}],
+    "temperature": 0,
+}
+
+
+def test_keys_of_chat_and_embeddings_are_what_they_were() -> None:
+    """Computed before other dialects had keys: an upgrade must not empty anybody's cache."""
+    chat = request_digest(GOLDEN, "chat", "gpt-4o", KEY, ("tenant", "acme"))
+    assert chat == ("1080b296a18de4079aae9573dce5e17e", ["647f28cdbacf022f"])
+    doc = {"model": "m", "input": ["a", "b"], "user": "u", "stream": True}
+    embeddings = request_digest(doc, "embeddings", "m", KEY, ("tenant", "acme"))
+    assert embeddings == ("22265b93a47b9c81f3000f7b2e4b353e", [])
 
 
 @pytest.mark.parametrize(
-    ("doc", "reason"),
+    ("endpoint", "prompt"),
     [
-        (answer("stop"), ""),
-        (answer("stop", "tool_calls", "function_call"), ""),
-        ({"object": "list", "data": [{"embedding": [0.1]}]}, ""),
-        ({"error": None, **answer("stop")}, ""),
-        ({"error": {"message": "no"}}, "error"),
-        ({"error": {"message": "no"}, **answer("stop")}, "error"),
-        ({"data": []}, "empty"),
-        ({"data": {}}, "empty"),
-        ({"data": [1], **answer(None)}, "unfinished"),
-        (answer(), "empty"),
-        ({}, "empty"),
-        ({"choices": "x"}, "empty"),
-        (answer("stop", "length"), "length"),
-        (answer("content_filter"), "content_filter"),
-        (answer(None), "unfinished"),
-        (answer("surprise"), "unfinished"),
-        (answer([]), "unfinished"),
-        ({"choices": ["x"]}, "unfinished"),
-        ({"choices": [{}]}, "unfinished"),
+        ("responses", {"instructions": "i", "input": "hello"}),
+        ("messages", {"system": "s", "messages": [{"role": "user", "content": "hello"}]}),
+        ("completions", {"prompt": "hello"}),
+        ("gemini", {"contents": [{"parts": [{"text": "hello"}]}]}),
     ],
 )
-def test_only_whole_answers_are_kept(doc: dict[str, Any], reason: str) -> None:
-    assert is_cacheable_completion(doc) == reason
+def test_other_dialects_keep_streams_and_documents_apart(
+    endpoint: str, prompt: dict[str, Any]
+) -> None:
+    def key(doc: dict[str, Any], **more: bool) -> str:
+        return request_digest(doc, endpoint, "m", KEY, SCOPE, **more).request_key
+
+    assert key(prompt) == key({**prompt, "stream": False})
+    assert key(prompt) != key({**prompt, "stream": True})
+    assert key({**prompt, "stream": True}) == key(prompt, is_streaming=True)
+    assert len({key({**prompt, name: "else"}) for name in (*prompt, "new_field")}) == 3 - (
+        len(prompt) == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "before", "after"),
+    [
+        ("responses", {"instructions": "x" * 9000}, {"input": "y" * 9000}),
+        ("messages", {"system": "x" * 9000}, {"messages": ["y" * 9000]}),
+        ("gemini", {"systemInstruction": "x" * 9000}, {"contents": ["y" * 9000]}),
+    ],
+)
+def test_prefixes_are_shared_in_every_dialect(
+    endpoint: str, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    short = request_digest(before, endpoint, "m", KEY, SCOPE).prefix_blocks
+    grown = request_digest(before | after, endpoint, "m", KEY, SCOPE).prefix_blocks
+    assert grown[: len(short)] == short
+    assert len(grown) > len(short) == 4
+
+
+def test_what_an_answer_repeats_is_part_of_its_key() -> None:
+    """A Response carries the caller's metadata: another caller's must not come back."""
+    keys = {
+        request_digest({"input": "a", **more}, "responses", "m", KEY, SCOPE).request_key
+        for more in ({}, {"metadata": {"a": "b"}}, {"user": "u"}, {"prompt_cache_key": "k"})
+    }
+    assert len(keys) == 4
+    keys = {
+        request_digest({"messages": [], **more}, "messages", "m", KEY, SCOPE).request_key
+        for more in ({}, {"metadata": {"user_id": "u"}})
+    }
+    assert len(keys) == 1

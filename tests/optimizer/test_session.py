@@ -1,7 +1,9 @@
 """Sessions, their hashes and their draws: sticky, uniform, independent between salts."""
 
+import hashlib
 import math
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,9 +14,11 @@ from optimizer.session import (
     opening_of,
     session_of,
     subject_hash,
+    subjects_of,
     unit_draw,
     user_of,
 )
+from tests.optimizer.test_caching import GOLDEN
 
 SESSIONS = 20_000
 
@@ -83,6 +87,53 @@ def test_openings_are_short_and_embeddings_have_one() -> None:
     assert opening_of({"input": [[1, 2], [3]]}) != opening_of({"input": [[1, 2], [4]]})
     assert opening_of({"input": "a"}) != b""
     assert opening_of({}) == b""
+
+
+def test_openings_of_chat_and_embeddings_are_what_they_were() -> None:
+    """Computed before other dialects had openings: no session may change its arm."""
+    chat = hashlib.sha256(opening_of(GOLDEN)).hexdigest()
+    assert chat == "d4e584944fd5c58e68ab063fd0a5501b9887ba1a975d0748280c5687a469bcbf"
+    embeddings = hashlib.sha256(opening_of({"input": ["a", "b"]})).hexdigest()
+    assert embeddings == "9cc336e09276358de5f6b76d6e3a6e745291552ccba24fc3e8de6dbf385cd41b"
+
+
+def turns_of(endpoint: str, system: str, *texts: str) -> dict[str, Any]:
+    """A conversation of the same words in each dialect; user and assistant take turns."""
+    roles = ["user" if place % 2 == 0 else "assistant" for place in range(len(texts))]
+    pairs = list(zip(roles, texts, strict=True))
+    plain = [{"role": role, "content": text} for role, text in pairs]
+    parts = [{"role": role, "parts": [{"text": text}]} for role, text in pairs]
+    return {
+        "responses": {"instructions": system, "input": plain},
+        "messages": {"system": system, "messages": plain},
+        "gemini": {"systemInstruction": {"text": system}, "contents": parts},
+    }[endpoint]
+
+
+@pytest.mark.parametrize("endpoint", ["responses", "messages", "gemini"])
+def test_every_dialect_has_an_opening_that_stays(endpoint: str) -> None:
+    first = opening_of(turns_of(endpoint, "be kind", "hello"), endpoint)
+    grown = turns_of(endpoint, "be kind", "hello", "hi", "how are you?")
+    assert opening_of(grown, endpoint) == first != b""
+    for other in (turns_of(endpoint, "be rude", "hello"), turns_of(endpoint, "be kind", "bye")):
+        assert opening_of(other, endpoint) != first
+
+
+def test_responses_and_completions_open_with_their_text() -> None:
+    assert opening_of({"input": "a"}, "responses") != opening_of({"input": "b"}, "responses")
+    assert opening_of({"prompt": "a"}, "completions") != opening_of({"prompt": "b"}, "completions")
+    assert opening_of({"prompt": ["a"]}, "completions") != b""
+    kept: dict[str, Any] = {"input": "a", "conversation": "conv_1"}
+    named = opening_of({"input": "b", "conversation": {"id": "conv_1"}}, "responses")
+    assert opening_of(kept, "responses") == named
+    after = {"input": "a", "previous_response_id": "conv_1"}
+    assert opening_of(after, "responses") not in {named, opening_of({"input": "a"}, "responses")}
+
+
+def test_subjects_are_those_of_the_dialect() -> None:
+    doc = {"user": "u", "safety_identifier": "s", "metadata": {"user_id": "m"}}
+    assert (user_of(doc), subjects_of(doc)) == ("u", ("u", "s"))
+    assert (user_of(doc, "messages"), subjects_of(doc, "messages")) == ("m", ("m", ""))
 
 
 def test_a_subject_hash_hides_the_value_and_keeps_tenants_apart() -> None:
