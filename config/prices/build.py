@@ -18,7 +18,7 @@ from config.prices.providers import BOOK_PROVIDERS, BookProvider
 
 # The day whose prices are taken from a source with dated prices. A constant, never "today":
 # the same sources must give the same bytes.
-AS_OF = date(2026, 11, 23)
+AS_OF = date(2026, 11, 25)
 
 
 def build_book() -> Document:
