@@ -102,6 +102,11 @@ def main(words: Sequence[str] | None = None) -> int:
         except (DemoError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
+    return exit_status(problems)
+
+
+def exit_status(problems: Sequence[str]) -> int:
+    """0 without problems; they are printed."""
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     return 1 if problems else 0

@@ -10,7 +10,7 @@ from html import escape
 
 WIDTH, HEIGHT = 560, 250
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 40
-TICKS = 5
+TICKS = 6
 MOST_POINTS = 400
 
 Point = tuple[float, float]

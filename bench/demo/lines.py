@@ -11,6 +11,14 @@ from bench.demo.origins import DERIVED, MEASURED, REAL, SYNTHETIC
 from bench.demo.outcome import CACHE_OUTCOMES, Added, Outcome, percentile
 
 NOTHING = "-"
+SAVING_NOTE = (
+    "The gross saving prices each reused answer as it was bought the first time. The bills differ "
+    "by less: under passthrough the provider's own prompt cache makes the second time cheaper."
+)
+LATENCY_NOTE = (
+    "Client, gateway and mock share this machine's cores, and the runs follow one another: added "
+    "is what a call took more than the same call sent to the mock alone, at the same pace."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +32,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Lines that belong together."""
+    """Lines that belong together; the note says how to read them."""
 
     title: str
     lines: list[Line]
+    note: str = ""
 
 
 def usd(picousd: int, digits: int = 6) -> str:
@@ -42,10 +51,10 @@ def build_sections(outcomes: Sequence[Outcome], added: Sequence[Added]) -> list[
         Section("Cache", _cache(outcomes)),
         Section("Tokens paid for", _tokens(outcomes)),
         Section("Cost by model", _costs(outcomes)),
-        Section("Saving", _saving(outcomes)),
+        Section("Saving", _saving(outcomes), SAVING_NOTE),
         Section("Sessions treated and held out", _groups(outcomes, "arm", {"": "none"})),
         Section("By application", _groups(outcomes, "tag", {})),
-        Section("Latency", _latency(outcomes, added)),
+        Section("Latency", _latency(outcomes, added), LATENCY_NOTE),
         Section("The mock's own bill beside ours", _bill(outcomes)),
     ]
 
@@ -72,8 +81,17 @@ def _cache(outcomes: Sequence[Outcome]) -> list[Line]:
         return lambda outcome: f"{outcome.outcomes()[name]:,}"
 
     lines = [_each(name, DERIVED, outcomes, count(name)) for name in CACHE_OUTCOMES]
+    lines.append(
+        _each("bypass of deterministic requests", DERIVED, outcomes, _deterministic_bypass)
+    )
     lines.append(_each("hit rate (hit + coalesced)", DERIVED, outcomes, _hit_rate))
     return lines
+
+
+def _deterministic_bypass(outcome: Outcome) -> str:
+    """Those of sessions held out, or of a policy that caches nothing."""
+    bypass = [seen for seen in outcome.seen if seen.cache == "bypass"]
+    return f"{sum(seen.call.is_deterministic for seen in bypass):,}"
 
 
 def _hit_rate(outcome: Outcome) -> str:

@@ -96,7 +96,7 @@ def _charts(outcomes: Sequence[Outcome], direct: Sequence[Seen]) -> list[tuple[s
     return [
         ("Requests per minute of the trace, and those answered without the provider",
          line_chart(_arrivals(outcomes[-1]), minute, _whole, _whole)),
-        (f"Hit rate over the trace, mean of {SMOOTH_MINUTES} minutes",
+        (f"Hit rate over the trace, of the last {SMOOTH_MINUTES} minutes each",
          line_chart([_hit_rate(o, _style(n)) for n, o in enumerate(outcomes)],
                     minute, _whole, lambda share: f"{share:.0%}")),
         ("The mock's bill as it grows", line_chart(
@@ -181,8 +181,9 @@ def _table(section: Section, policies: Sequence[str]) -> str:
         + "</tr>"
         for line in section.lines
     )
+    note = f"<p class='note'>{escape(section.note)}</p>" if section.note else ""
     return (
-        f"<section><h2>{escape(section.title)}</h2><div class='scroll'><table>"
+        f"<section><h2>{escape(section.title)}</h2>{note}<div class='scroll'><table>"
         f"<tr><th></th><th>kind</th>{head}</tr>{rows}</table></div></section>"
     )
 

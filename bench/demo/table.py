@@ -1,9 +1,12 @@
 """Prints the demo's result as text. Called by the runner."""
 
+import textwrap
 from collections.abc import Sequence
 
 from bench.demo.lines import Section
 from bench.demo.origins import MEANINGS, ORIGINS
+
+NOTE_WIDTH = 96
 
 
 def render(sections: Sequence[Section], policies: Sequence[str]) -> str:
@@ -21,6 +24,7 @@ def render(sections: Sequence[Section], policies: Sequence[str]) -> str:
         for line in section.lines:
             values = "  ".join(v.rjust(w) for v, w in zip(line.values, widths, strict=True))
             text.append(f"  {line.title:{title_width}}{line.kind:11}{values}")
+        text += [f"  {row}" for row in textwrap.wrap(section.note, NOTE_WIDTH)]
     return "\n".join(text)
 
 

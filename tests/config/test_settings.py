@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
-from config.settings import Settings, describe_settings, load_settings
+from config.settings import ClockOrigin, Settings, describe_settings, load_settings
 
 SECRET = "s" * 32
 
@@ -174,7 +174,7 @@ def test_a_simulated_clock_has_its_two_instants() -> None:
         }
     )
     assert settings.clock_scale == 72
-    assert settings.clock_origin == (1_700_157_600, 1_795_593_600)
+    assert settings.clock_origin == ClockOrigin(1_700_157_600, 1_795_593_600)
     assert load_settings({}).clock_origin is None
 
 
