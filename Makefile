@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev lock run test test-long check lint format format-check types \
-        imports bench demo migrate clean
+        imports bench demo demo-calls migrate clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,10 @@ imports: install-dev  ## who may import whom
 bench: install  ## measure the gateway against a bare pass-through
 	bash bench/run.sh
 
-demo: install  ## start a throw-away gateway on the mock, send a few calls, show the usage
+demo: install  ## replay a real trace under two policies, through a throw-away gateway (3 min)
+	@$(BIN)/python -m bench.demo
+
+demo-calls: install  ## start a throw-away gateway on the mock, send a few calls, show the usage
 	@$(BIN)/python bench/demo_calls.py
 
 migrate: install  ## bring the stores under APEX_HOME to the current schema

@@ -73,7 +73,7 @@ def _add_usage_arguments(parser: argparse.ArgumentParser) -> None:
         "--group-by",
         default="model",
         metavar="DIMENSION",
-        help="model, served_model, key, tag, day, upstream, cache or tenant (default: model)",
+        help="model, served_model, key, tag, day, upstream, cache, tenant or arm (default: model)",
     )
     parser.add_argument("--tenant", metavar="NAME", help="only this tenant's (default: everyone's)")
     parser.add_argument("--from", dest="from_", metavar="TIME", help="first moment, ISO 8601, UTC")

@@ -1,4 +1,4 @@
-"""`make demo`: a throw-away gateway on the mock provider, a few calls, and what they cost.
+"""`make demo-calls`: a throw-away gateway on the mock provider, a few calls, and what they cost.
 
 Run by hand. Everything it makes lies in a temporary directory and goes with it.
 """

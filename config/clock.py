@@ -1,9 +1,11 @@
-"""The one reader of the system time. main.py makes one and hands it to every role.
+"""The one reader of the system time. Every role makes one from the settings.
 
 A scaled or moved clock serves simulations (a month in minutes): what it stamps is simulated.
 """
 
 import time
+
+from config.settings import Settings
 
 
 class Clock:
@@ -16,6 +18,15 @@ class Clock:
         self.is_scaled = scale != 1.0 or origin is not None
         self._started_ns = time.monotonic_ns()
         self._origin_us = time.time_ns() // 1000 if origin is None else round(origin * 1_000_000)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Clock":
+        """The clock the environment asks for: one and the same simulated time in every process."""
+        origin = settings.clock_origin
+        if origin is None:
+            return cls()
+        elapsed_s = time.time() - origin.real_s
+        return cls(settings.clock_scale, origin.simulated_s + elapsed_s * settings.clock_scale)
 
     def now(self) -> float:
         """Unix time in seconds, UTC."""

@@ -7,14 +7,16 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from config.errors import ConfigError, nearest, suggest
 
 PREFIX = "APEX_"
 MIN_SECRET_CHARACTERS = 32
+MOST_CLOCK_SCALE = 10_000
 
 Environment = Literal["development", "staging", "production"]
 LogFormat = Literal["text", "json"]
@@ -63,7 +65,24 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
         "Root of every other secret, at least 32 characters; development makes one in the home.",
     ),
     ("APEX_LOG_FORMAT", "text", "text or json (severity as GCP reads it)."),
+    (
+        "APEX_CLOCK_SCALE",
+        "1",
+        "Development only: events' time runs this many times as fast; they are marked simulated.",
+    ),
+    (
+        "APEX_CLOCK_ORIGIN",
+        "none",
+        "Development only: SIMULATED=REAL, two instants: the first is shown at the second.",
+    ),
 )
+
+
+class ClockOrigin(NamedTuple):
+    """Two instants in unix seconds: a simulated clock shows the first at the second."""
+
+    simulated_s: float
+    real_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +104,8 @@ class Settings:
     admin_token: str | None = field(repr=False)
     master_key: str | None = field(repr=False)
     log_format: LogFormat
+    clock_scale: float
+    clock_origin: ClockOrigin | None
     environ: Mapping[str, str] = field(repr=False)
 
 
@@ -112,10 +133,13 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         admin_token=_text(environ, "APEX_ADMIN_TOKEN"),
         master_key=_text(environ, "APEX_MASTER_KEY"),
         log_format=cast(LogFormat, _choice(environ, "APEX_LOG_FORMAT", LOG_FORMATS)),
+        clock_scale=_integer(environ, "APEX_CLOCK_SCALE", 1, (1, MOST_CLOCK_SCALE)),
+        clock_origin=_clock_origin(environ),
         environ=environ,
     )
     _check_ports(settings)
     _check_secrets(settings)
+    _check_clock(settings)
     return settings
 
 
@@ -183,6 +207,44 @@ def _url(environ: Mapping[str, str], name: str, default: str, schemes: tuple[str
             f"{name} is {url!r}, which names no place", f"write it as in {default}, or unset it"
         )
     return url
+
+
+def _clock_origin(environ: Mapping[str, str]) -> ClockOrigin | None:
+    text = _text(environ, "APEX_CLOCK_ORIGIN")
+    if text is None:
+        return None
+    try:
+        instants = [_instant_s(part) for part in text.split("=")]
+        origin = ClockOrigin(*instants)
+    except (ValueError, TypeError, OverflowError):
+        raise ConfigError(
+            f"APEX_CLOCK_ORIGIN is {text!r}, which is not SIMULATED=REAL",
+            "write two instants: APEX_CLOCK_ORIGIN=2026-11-01T00:00:00Z=2026-11-25T09:00:00Z",
+        ) from None
+    return origin
+
+
+def _instant_s(text: str) -> float:
+    instant = datetime.fromisoformat(text.strip())
+    seconds = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
+    if seconds < 0:
+        raise ValueError
+    return seconds
+
+
+def _check_clock(settings: Settings) -> None:
+    """A simulated time is nobody's bill, and needs a point at which all processes agree."""
+    if settings.clock_origin is None:
+        if settings.clock_scale != 1:
+            raise ConfigError(
+                "APEX_CLOCK_SCALE needs APEX_CLOCK_ORIGIN",
+                "say which simulated instant is which real one: APEX_CLOCK_ORIGIN=SIMULATED=REAL",
+            )
+    elif settings.environment != "development":
+        raise ConfigError(
+            f"APEX_CLOCK_ORIGIN is for development, and APEX_ENVIRONMENT is {settings.environment}",
+            "unset APEX_CLOCK_SCALE and APEX_CLOCK_ORIGIN: real usage needs the real time",
+        )
 
 
 def _check_ports(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from config.clock import Clock
 from ledger.segment_reader import list_segments
 
-# Longer than the longest total timeout: after it no attempt can still be under way.
+# Longer than the longest total timeout, which is never scaled: after it no attempt is under way.
 OPEN_FOR_US = 11 * 60 * 1_000_000
 
 
@@ -27,4 +27,4 @@ class OpenWindow:
 def load_open_window(segments_dir: Path, clock: Clock) -> OpenWindow:
     """Looks at the writers' locks as they are now."""
     writers = {s.path.parent.name for s in list_segments(segments_dir) if s.is_writer_alive}
-    return OpenWindow(clock.now_us() - OPEN_FOR_US, tuple(sorted(writers)))
+    return OpenWindow(clock.now_us() - int(OPEN_FOR_US * clock.scale), tuple(sorted(writers)))

@@ -21,6 +21,7 @@ DIMENSIONS = {
     "upstream": ("upstream", "upstream"),
     "cache": ("cache", "cache"),
     "tenant": ("tenant", "tenant"),
+    "arm": ("arm", "arm"),
 }
 TOTAL = "''"
 # A disputed price gives no credit, but what was paid on top counts against us all the same.

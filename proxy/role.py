@@ -151,7 +151,7 @@ async def run_proxy(
     settings: Settings, index: int, sock: socket.socket, stop: asyncio.Event
 ) -> None:
     """Serve until `stop` is set, then drain; raises ConfigError without a usable snapshot."""
-    process = ProxyProcess(settings, index, Clock())
+    process = ProxyProcess(settings, index, Clock.of(settings))
     process.tick()
     limits = process.holder.live.snapshot.limits
     app = build_app(

@@ -72,7 +72,7 @@ class ControlProcess:
     def __init__(self, settings: Settings, mock_url: str, reporter: Reporter) -> None:
         self._settings = settings
         self._reporter = reporter
-        self._clock = Clock()
+        self._clock = Clock.of(settings)
         self._tasks = TaskOwner()
         self._metrics = Metrics(places.metrics_directory(settings), "control")
         self._engine = open_sql(settings.sql_url)

@@ -32,7 +32,7 @@ def run_many(settings: Settings) -> int:
     sockets = open_proxy_sockets(settings)
     lifeline_read, lifeline_write = os.pipe()  # the write end is closed by our death alone
     main_path = Path(__file__).resolve().parent.parent / "main.py"
-    launch = Launch(main_path, settings.environ, lifeline_read, Clock())
+    launch = Launch(main_path, settings.environ, lifeline_read, Clock.of(settings))
     try:
         with announced(settings, "proxy", sockets[0]):
             asyncio.run(_keep_running(settings, launch, sockets, snapshot.limits.drain_s))

@@ -7,6 +7,7 @@ import socket
 
 import orjson
 
+from config.clock import Clock
 from config.errors import ConfigError
 from config.home import find_lock_owner
 from config.log import configure_logging
@@ -82,7 +83,8 @@ async def _serve(settings: Settings, host: str, opened: socket.socket) -> None:
     stop = stop_event_on(signal.SIGTERM, signal.SIGINT)
     tasks = TaskOwner()
     bill_path = places.mock_bill_path(settings)
-    serving = tasks.start(run_mock(host, opened, bill_path, lambda: None), "mock")
+    clock = Clock.of(settings)
+    serving = tasks.start(run_mock(host, opened, bill_path, lambda: None, clock), "mock")
     stopped = tasks.start(stop.wait(), "stop")
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
     await tasks.stop()

@@ -69,7 +69,7 @@ def _ask(settings: Settings, answer: Answer) -> dict[str, Any]:
 
 
 async def _open_and_ask(settings: Settings, answer: Answer) -> dict[str, Any]:
-    store = UsageStore(settings, Clock(), None)
+    store = UsageStore(settings, Clock.of(settings), None)
     await store.open()
     try:
         return await answer(store)

@@ -51,7 +51,7 @@ async def build_once(settings: Settings) -> KeptSnapshot:
     await migrate_sql(settings.sql_url)
     engine = open_sql(settings.sql_url)
     keeper = SnapshotKeeper(
-        settings, load_key_ring(settings), engine, Clock(), find_mock_url(settings)
+        settings, load_key_ring(settings), engine, Clock.of(settings), find_mock_url(settings)
     )
     try:
         operator = keeper.load_operator()

@@ -36,7 +36,7 @@ async def _ship(settings: Settings) -> None:
 
     stop = stop_event_on(signal.SIGTERM, signal.SIGINT)
     metrics = Metrics(places.metrics_directory(settings), "worker")
-    store = UsageStore(settings, Clock(), metrics)
+    store = UsageStore(settings, Clock.of(settings), metrics)
     async with asyncio.TaskGroup() as tasks:
         flushing = tasks.create_task(_flush_forever(metrics))
         await store.run(stop)

@@ -256,7 +256,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         ports = OpenPorts.open(settings)
         lifeline_read, lifeline_write = os.pipe()  # the write end is closed by our death alone
         main_path = Path(__file__).resolve().parent.parent / "main.py"
-        launch = Launch(main_path, settings.environ, lifeline_read, Clock())
+        launch = Launch(main_path, settings.environ, lifeline_read, Clock.of(settings))
         try:
             asyncio.run(Supervisor(settings, ports, launch).run())
         finally:

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from config.clock import Clock
+from config.settings import load_settings
 
 
 def _wait_real(seconds: float) -> None:
@@ -46,3 +47,18 @@ def test_monotonic_is_never_scaled() -> None:
 def test_scale_has_to_be_positive() -> None:
     with pytest.raises(ValueError, match="above 0"):
         Clock(scale=0)
+
+
+def test_processes_with_the_same_origin_agree() -> None:
+    assert not Clock.of(load_settings({})).is_scaled
+    environ = {
+        "APEX_CLOCK_SCALE": "1000",
+        "APEX_CLOCK_ORIGIN": "2023-11-16T18:00:00Z=2026-01-01T00:00:00Z",
+    }
+    first = Clock.of(load_settings(environ))
+    _wait_real(0.02)
+    second = Clock.of(load_settings(environ))
+    expected_s = 1_700_157_600 + (time.time() - 1_767_225_600) * 1000  # noqa: TID251
+    assert first.is_scaled
+    assert first.now() == pytest.approx(second.now(), abs=20)  # 20 ms of real time
+    assert second.now() == pytest.approx(expected_s, abs=100)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
-from config.settings import Settings, describe_settings, load_settings
+from config.settings import ClockOrigin, Settings, describe_settings, load_settings
 
 SECRET = "s" * 32
 
@@ -162,5 +162,41 @@ def test_repr_shows_no_secret() -> None:
 
 def test_every_setting_is_described() -> None:
     described = describe_settings()
-    assert len(described) == 13
+    assert len(described) == 15
     assert all(name.startswith("APEX_") and meaning for name, _, meaning in described)
+
+
+def test_a_simulated_clock_has_its_two_instants() -> None:
+    settings = load_settings(
+        {
+            "APEX_CLOCK_SCALE": "72",
+            "APEX_CLOCK_ORIGIN": "2023-11-16T18:00:00Z=2026-11-25T09:00:00+01:00",
+        }
+    )
+    assert settings.clock_scale == 72
+    assert settings.clock_origin == ClockOrigin(1_700_157_600, 1_795_593_600)
+    assert load_settings({}).clock_origin is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"APEX_CLOCK_SCALE": "72"}, "APEX_CLOCK_SCALE needs APEX_CLOCK_ORIGIN"),
+        ({"APEX_CLOCK_SCALE": "0"}, "from 1 to 10000"),
+        ({"APEX_CLOCK_ORIGIN": "2023-11-16"}, "not SIMULATED=REAL"),
+        ({"APEX_CLOCK_ORIGIN": "2023-11-16=2024-11-16=2025-11-16"}, "not SIMULATED=REAL"),
+        ({"APEX_CLOCK_ORIGIN": "yesterday=2024-11-16"}, "not SIMULATED=REAL"),
+        ({"APEX_CLOCK_ORIGIN": "0001-01-01=2024-11-16"}, "not SIMULATED=REAL"),
+        (
+            {
+                "APEX_CLOCK_ORIGIN": "2023-11-16=2024-11-16",
+                "APEX_ENVIRONMENT": "production",
+                "APEX_MASTER_KEY": SECRET,
+                "APEX_ADMIN_TOKEN": SECRET,
+            },
+            "for development",
+        ),
+    ],
+)
+def test_a_clock_that_cannot_be_is_refused(environ: dict[str, str], named: str) -> None:
+    assert named in refuse(environ).message

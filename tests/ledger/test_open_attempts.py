@@ -16,5 +16,7 @@ def test_only_recent_attempts_of_living_writers_are_open(tmp_path: Path) -> None
     assert window.has("proxy-0-aa", now_us)
     assert not window.has("proxy-1-bb", now_us)
     assert not window.has("proxy-0-aa", now_us - OPEN_FOR_US - 1_000_000)
+    scaled = Clock(scale=60, origin=clock.now())
+    assert load_open_window(tmp_path, scaled).has("proxy-0-aa", now_us - 59 * OPEN_FOR_US)
     living.close()
     assert load_open_window(tmp_path, clock).writers == ()

@@ -67,12 +67,13 @@ async def test_rows_and_totals(any_ledger: Ledger) -> None:
         ("upstream", {"mock": 2}),
         ("cache", {"miss": 1, "bypass": 1}),
         ("tenant", {"acme": 2}),
+        ("arm", {"": 1, "holdout": 1}),
     ],
 )
 async def test_every_dimension(any_ledger: Ledger, group_by: str, expected: dict[str, int]) -> None:
     second = {
         "at_us": AT_US + DAY_US, "key_id": "k2", "served_model": SMALL, "cache": "bypass",
-        "tags": {"team": "a", "env": "prod"},
+        "tags": {"team": "a", "env": "prod"}, "arm": "holdout",
     }  # fmt: skip
     await shipped(any_ledger, *make_pair("r1", tags={"team": "a"}), *make_pair("r2", **second))
     usage = await usage_rows(any_ledger.columnar, group_by)

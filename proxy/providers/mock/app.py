@@ -72,10 +72,14 @@ def build_mock_app(bill: Bill) -> web.Application:
 
 
 async def run_mock(
-    host: str, port_socket: socket.socket, bill_path: Path, ready_callback: Callable[[], None]
+    host: str,
+    port_socket: socket.socket,
+    bill_path: Path,
+    ready_callback: Callable[[], None],
+    clock: Clock | None = None,
 ) -> None:
     """Serve on a bound socket until cancelled; calls back once it accepts connections."""
-    with Bill(bill_path, Clock(), PriceTable.load()) as bill:
+    with Bill(bill_path, clock or Clock(), PriceTable.load()) as bill:
         # Cancelled handlers are how a stream learns that its caller has left.
         runner = web.AppRunner(
             build_mock_app(bill),
