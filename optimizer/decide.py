@@ -11,6 +11,9 @@ from optimizer.decision import Arm, CachePlan, Decision, Draws, RequestFacts, by
 from optimizer.routing import chain_models, find_rule, pick_route
 from policies.model import Policy, Rule
 
+# Dialects with a field of their own that bounds the output.
+BOUNDED_ENDPOINTS = frozenset({"chat", "responses", "messages", "completions"})
+
 __all__ = ["Arm", "CachePlan", "Decision", "Draws", "RequestFacts", "bypass_plan", "decide"]
 
 
@@ -97,6 +100,6 @@ def _choose_models(
 def _clamp(facts: RequestFacts, rule: Rule | None) -> int | None:
     """The output bound to write into the request; None when it would change nothing."""
     limit = rule.clamp_output_tokens if rule else None
-    if limit is None or facts.endpoint == "embeddings":
+    if limit is None or facts.endpoint not in BOUNDED_ENDPOINTS:
         return None
     return limit if facts.max_output_tokens == 0 or facts.max_output_tokens > limit else None

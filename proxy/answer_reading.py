@@ -4,7 +4,7 @@ Called by upstream.py. Whatever is no good answer leaves as AttemptFailedError, 
 what an answer says of itself is noted there, too, and objects it names are claimed.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ class UpstreamAnswer:
     first: bytes = b""
     chunks: AsyncIterator[bytes] | None = None
     reply: UpstreamReply | None = None
+    claim: Callable[[Collection[str]], None] = lambda _: None  # objects a stream names later on
 
 
 class AttemptFailedError(Exception):
@@ -151,6 +152,7 @@ class AnswerReader:
             end.usage_source = "deferred"
         else:
             put_usage(end, usage or facts.usage, self._metrics)
+            end.units |= facts.units
 
     async def _open_stream(
         self,
@@ -191,10 +193,11 @@ class AnswerReader:
             first=first,
             chunks=chunks,
             reply=reply,
+            claim=lambda ids: self._claim(ctx, target, ids, is_open=False),
         )
 
     def _claim(
-        self, ctx: RequestContext, target: Target, ids: tuple[str, ...], *, is_open: bool
+        self, ctx: RequestContext, target: Target, ids: Collection[str], *, is_open: bool
     ) -> None:
         """Record whose the objects of an answer are, before the caller learns of them."""
         if ids and ctx.key is not None:

@@ -5,12 +5,8 @@ fields (optimizer.caching), so no tenant can reach another's answers. The engine
 bytes (storage.memory_cache).
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from config.clock import Clock
 from config.metrics import Metrics
-from optimizer.caching import is_cacheable_completion
 from optimizer.decision import CachePlan
 from proxy.answers import StoredAnswer
 from proxy.context import RequestContext
@@ -107,13 +103,3 @@ class AnswerCache:
             ctx.cache = "coalesced"
             self._metrics.count("apex_coalesced_total")
         return answer
-
-
-def may_be_stored(endpoint: str, document: Mapping[str, Any]) -> bool:
-    """Return whether an answer is whole and unforced (the rule is optimizer.caching's)."""
-    return is_cacheable_completion(document) == ""
-
-
-def ending_document(endpoint: str, finish_reasons: list[str]) -> dict[str, Any]:
-    """Return what a stream's endings say, in the form that `may_be_stored` reads."""
-    return {"choices": [{"finish_reason": reason} for reason in finish_reasons]}

@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 from multidict import MultiMapping
 
-from optimizer.caching import TRANSPORT_FIELDS, is_deterministic
+from optimizer.caching import TRANSPORT_FIELDS, allows_store, is_deterministic
 from proxy.context import CallerWishes, RequestContext
 from proxy.dialects.reading import model_of
 from proxy.errors import GatewayError, InvalidRequestError
@@ -143,7 +143,7 @@ def parse_body(ctx: RequestContext, body: bytes) -> None:
     ctx.asked_usage = asked.asked_usage
     ctx.max_output_tokens = asked.max_output_tokens
     ctx.choices_n = asked.choices_n
-    ctx.allows_store = asked.allows_store
+    ctx.allows_store = allows_store(doc, ctx.endpoint)
     ctx.is_deterministic = is_deterministic(doc, ctx.endpoint)
 
 

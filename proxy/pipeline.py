@@ -17,14 +17,19 @@ from config.clock import Clock
 from config.metrics import Metrics
 from config.tasks import TaskOwner
 from ledger.segment_log import LogWriteError
-from optimizer.caching import DocumentTooDeepError, request_digest, scope_parts
+from optimizer.caching import (
+    DocumentTooDeepError,
+    is_cacheable_answer,
+    request_digest,
+    scope_parts,
+)
 from optimizer.decide import RequestFacts, decide
 from optimizer.decision import CachePlan, Decision
 from optimizer.session import opening_of, session_of, subject_hash, subjects_of, user_of
 from proxy.admission import Admission
 from proxy.answer_reading import UpstreamAnswer
 from proxy.answers import StoredAnswer
-from proxy.cache import AnswerCache, ending_document, may_be_stored
+from proxy.cache import AnswerCache
 from proxy.context import RequestContext
 from proxy.dialects.dialect import Dialect
 from proxy.document_reply import reply_document, reply_stored_document, stored_document
@@ -97,8 +102,8 @@ class Pipeline:
         key = ctx.key
         if key is None:
             raise RuntimeError("a decision needs a tenant")
-        user, keys = user_of(ctx.doc), ctx.live.tenant_keys(key.tenant)
-        opening = b"" if ctx.wishes.session or user else opening_of(ctx.doc)
+        user, keys = user_of(ctx.doc, ctx.endpoint), ctx.live.tenant_keys(key.tenant)
+        opening = b"" if ctx.wishes.session or user else opening_of(ctx.doc, ctx.endpoint)
         session, ctx.session_source = session_of(ctx.wishes.session, user, opening)
         ctx.session_hash = subject_hash(keys.subject_key, session)
         ctx.user_hash = subject_hash(keys.subject_key, user)
@@ -120,7 +125,7 @@ class Pipeline:
                     param="model",
                 )
             ctx.targets = here
-        subject = "\0".join(subjects_of(ctx.doc))
+        subject = "\0".join(subjects_of(ctx.doc, ctx.endpoint))
         scope = scope_parts(decision.cache.scope, key.tenant, key.key_id, subject)
         self._digest(ctx, decision, scope)
 
@@ -153,7 +158,9 @@ class Pipeline:
         try:
             first = ctx.targets[0]
             origin = f"{decision.models[0]}\0{first.upstream}\0{first.model}"
-            digest = request_digest(ctx.doc, ctx.endpoint, origin, cache_key, scope)
+            digest = request_digest(
+                ctx.doc, ctx.endpoint, origin, cache_key, scope, is_streaming=ctx.is_streaming
+            )
         except DocumentTooDeepError as error:
             raise InvalidRequestError(
                 "The body is nested too deeply.", "Flatten it to at most 254 levels."
@@ -215,7 +222,7 @@ class Pipeline:
             return False
         if ctx.body_digest:
             return True
-        return answer.target == ctx.targets[0] and may_be_stored(ctx.endpoint, document)
+        return answer.target == ctx.targets[0] and is_cacheable_answer(ctx.endpoint, document)
 
     async def _answer_stream(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
         plan = self._plan(ctx)
@@ -268,7 +275,7 @@ class Pipeline:
         """Relay an upstream's stream; returns it whole when others may have it too."""
         answer = await self.upstream.call(ctx, request.headers)
         await reply.stop_waiting()
-        if answer.tap is None and not ctx.dialect.usage_is_asked_for:
+        if answer.tap is None and not ctx.dialect.has_twins:
             raise GatewayError(502, "upstream_unusable_answer", "The upstream sent no stream.")
         if answer.tap is None:
             whole = stored_document(ctx, answer, self.clock)
@@ -284,5 +291,5 @@ class Pipeline:
             self.tasks.start(drain(answer), "drain")
         elif answer.reply is not None:
             answer.reply.close()
-        ending = ending_document(ctx.endpoint, answer.end.finish_reasons)
+        ending = ctx.dialect.ending(answer.tap)
         return landed if self._may_keep(ctx, answer, ending) else None

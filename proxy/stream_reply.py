@@ -151,6 +151,9 @@ class StreamReply:
         # The provider's own words, where a translation has seen them, tell more than ours.
         own = answer.translation.usage if answer.translation is not None else None
         put_usage(end, own or tap.usage, self._metrics)
+        end.units |= tap.units
+        if tap.object_ids:
+            answer.claim(tap.object_ids)
 
     def _receipt(self, end: AttemptEnd) -> bytes:
         if not self._ctx.wishes.wants_receipt:
@@ -204,7 +207,7 @@ class StreamReply:
 
     def _events_of(self, answer: StoredAnswer) -> Iterable[bytes]:
         """The events of a stored answer; chat's usage and end are told as the caller asked."""
-        if self._ctx.dialect.usage_is_asked_for:
+        if self._ctx.dialect.has_twins or self._ctx.dialect.usage_is_asked_for:
             return as_stream(answer, with_usage=self._ctx.asked_usage)
         return split_events(answer.body)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.dialects.dialect import AnswerFacts, Dialect, objects_in, text_of, usage_of
+from proxy.dialects.dialect import AnswerFacts, Dialect, StreamTap, objects_in, text_of, usage_of
 from proxy.dialects.reading import (
     Asked,
     count,
@@ -27,7 +27,6 @@ def read_chat_request(doc: dict[str, Any]) -> Asked:
         asked_usage=options.get("include_usage") is True,
         max_output_tokens=max(count(doc, "max_tokens", 0), count(doc, "max_completion_tokens", 0)),
         choices_n=count(doc, "n", 1),
-        allows_store=doc.get("store") is not True,
     )
 
 
@@ -57,6 +56,11 @@ def read_chat_answer(document: Mapping[str, Any]) -> AnswerFacts:
     )
 
 
+def chat_ending(tap: StreamTap) -> Mapping[str, Any]:
+    """Return what a stream's endings say."""
+    return {"choices": [{"finish_reason": tap.finish_reasons[n]} for n in tap.finish_reasons]}
+
+
 def read_embeddings_answer(document: Mapping[str, Any]) -> AnswerFacts:
     """Read a list of embeddings."""
     if not isinstance(document.get("data"), list):
@@ -74,7 +78,9 @@ CHAT = Dialect(
     read_answer=read_chat_answer,
     open_tap=lambda strips, keeps: ChatStreamTap(strips_usage=strips, keeps_bytes_limit=keeps),
     output_bounds=("max_completion_tokens", "max_tokens"),
+    ending=chat_ending,
     usage_is_asked_for=True,
+    has_twins=True,
     replay_end=DONE_EVENT,
 )
 EMBEDDINGS = Dialect(

@@ -4,7 +4,7 @@ A dialect reads requests and answers, it never changes them: what goes from one 
 is proxy.providers' matter. Everything here is pure.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ class AnswerFacts:
     finish_reasons: list[str] = field(default_factory=list)
     usage: Mapping[str, Any] | None = None
     units: dict[str, int] = field(default_factory=dict)
-    object_ids: tuple[str, ...] = ()  # objects the provider keeps for the caller
+    object_ids: Collection[str] = ()  # objects the provider keeps for the caller
     is_pending: bool = False  # the provider works on; what it costs is told when it is done
 
 
@@ -35,7 +35,14 @@ class StreamTap(Protocol):
     is_done: bool
     has_events: bool
     held: bytes
-    object_ids: tuple[str, ...]
+
+    @property
+    def object_ids(self) -> Collection[str]:
+        """Objects the provider keeps, as far as they have been named."""
+
+    @property
+    def units(self) -> Mapping[str, int]:
+        """What is billed by the piece, by unit."""
 
     @property
     def usage(self) -> Mapping[str, Any] | None:
@@ -64,10 +71,12 @@ class Dialect:
     read_request: Callable[[dict[str, Any]], Asked]
     read_answer: Callable[[Mapping[str, Any]], AnswerFacts]
     open_tap: Callable[[bool, int], StreamTap] | None = None  # strips_usage, keeps_bytes_limit
+    ending: Callable[[StreamTap], Mapping[str, Any]] = lambda _: {}  # of a stream, as a document
     error_shape: ErrorShape = "openai"
     names_model: bool = True  # in the body; else in the path
     output_bounds: tuple[str, ...] = ()  # fields that bound the output, the current one first
     usage_is_asked_for: bool = False  # in stream_options, and left out again when it was not
+    has_twins: bool = False  # a stored document can be told as a stream, and a stream as one
     replay_end: bytes = b""  # what ends a stream that is told again, after everything stored
     is_free: bool = False
 

@@ -17,7 +17,6 @@ class Asked(NamedTuple):
     asked_usage: bool = False
     max_output_tokens: int = 0  # 0: no bound given
     choices_n: int = 1
-    allows_store: bool = True  # false: the provider keeps the answer as an object of the caller's
 
 
 def model_of(doc: dict[str, Any]) -> str:

@@ -7,15 +7,20 @@ direct way is written; where neither works the caller gets a 400 that says what 
 
 from typing import Literal, NamedTuple
 
-from proxy.providers.families import Family
+from proxy.providers.anthropic_translator import ChatToAnthropic
+from proxy.providers.chain import Chain
+from proxy.providers.compatible import serves
+from proxy.providers.families import FAMILIES, Family
+from proxy.providers.gemini_translators import ChatToGemini, EmbeddingsToGemini
+from proxy.providers.messages_translator import MessagesToChat
 from proxy.providers.translation import Translator
 
 Action = Literal["relay", "translate", "refuse"]
-HUB = "chat"
+OPENAI_FAMILIES: tuple[Family, ...] = ("openai", "azure")
 
 
 class Way(NamedTuple):
-    """What becomes of one dialect at one family; `path` is the endpoint asked for there."""
+    """What becomes of one dialect at one family; `path` is the operation asked for there."""
 
     action: Action
     path: str = ""
@@ -27,18 +32,71 @@ def _relay(endpoint: str) -> Way:
     return Way("relay", endpoint)
 
 
+def _translate(path: str, translator: Translator) -> Way:
+    return Way("translate", path, translator)
+
+
 def _refuse(hint: str) -> Way:
     return Way("refuse", hint=hint)
 
 
+CHAT_TO: dict[Family, tuple[str, Translator]] = {
+    "anthropic": ("messages", ChatToAnthropic()),
+    "gemini": ("gemini", ChatToGemini()),
+}
+TO_CHAT: dict[str, Translator] = {"messages": MessagesToChat()}
+OWN: dict[str, tuple[Family, ...]] = {
+    "chat": OPENAI_FAMILIES,
+    "embeddings": OPENAI_FAMILIES,
+    "responses": OPENAI_FAMILIES,
+    "input_tokens": OPENAI_FAMILIES,
+    "completions": OPENAI_FAMILIES,
+    "messages": ("anthropic",),
+    "count_tokens": ("anthropic",),
+    "gemini": ("gemini",),
+    "gemini_count": ("gemini",),
+    "gemini_embed": ("gemini",),
+    "gemini_batch_embed": ("gemini",),
+}
+HINTS = {
+    "embeddings": "Embeddings are served by upstreams of kind openai, azure or gemini.",
+    "input_tokens": "Input is counted by upstreams of kind openai or azure; or read the usage.",
+    "count_tokens": "Tokens are counted by upstreams of kind anthropic; or read the usage.",
+    "gemini": "Google's dialect goes to upstreams of kind gemini; others take chat completions.",
+    "gemini_count": "Tokens are counted by upstreams of kind gemini; or read the usage.",
+    "gemini_embed": "Use POST /v1/embeddings, or a model at an upstream of kind gemini.",
+    "gemini_batch_embed": "Use POST /v1/embeddings, or a model at an upstream of kind gemini.",
+}
+
+
+def _way(endpoint: str, family: Family) -> Way:
+    if family in OWN[endpoint]:
+        return _relay(endpoint)
+    if endpoint == "embeddings" and family == "gemini":
+        return _translate("gemini_batch_embed", EmbeddingsToGemini())
+    if endpoint in HINTS:
+        return _refuse(HINTS[endpoint])
+    if endpoint not in {"chat", *TO_CHAT} or family not in {*CHAT_TO, *OPENAI_FAMILIES}:
+        return _refuse("to come")
+    if family in OPENAI_FAMILIES:
+        return _translate("chat", TO_CHAT[endpoint])
+    path, inner = CHAT_TO[family]
+    return _translate(path, inner if endpoint == "chat" else Chain(TO_CHAT[endpoint], inner))
+
+
 WAYS: dict[tuple[str, Family], Way] = {
-    ("chat", "openai"): _relay("chat"),
-    ("chat", "azure"): _relay("chat"),
-    ("embeddings", "openai"): _relay("embeddings"),
-    ("embeddings", "azure"): _relay("embeddings"),
+    (endpoint, family): _way(endpoint, family) for endpoint in OWN for family in FAMILIES
+}
+# Servers that speak chat completions and not this dialect of OpenAI's.
+AS_CHAT: dict[str, Way] = {
+    endpoint: _translate("chat", translator) for endpoint, translator in TO_CHAT.items()
 }
 
 
 def way_of(endpoint: str, family: Family, kind: str) -> Way:
     """Return what becomes of a dialect at an upstream of this family and kind."""
+    if family == "openai" and not serves(kind, endpoint):
+        return AS_CHAT.get(endpoint) or _refuse(
+            f"Servers of kind {kind} do not offer it; use an upstream of another kind."
+        )
     return WAYS[endpoint, family]

@@ -34,6 +34,8 @@ class MessagesTap:
         self.is_done = False
         self.has_events = False
         self.held = b""
+        self.object_ids: tuple[str, ...] = ()
+        self.units: dict[str, int] = {}
         self.kept: list[bytes] = []
         self._framer = EventFramer()
         self._room_bytes = keeps_bytes_limit

@@ -28,7 +28,8 @@ class ChatStreamTap:
         self.is_done = False
         self.has_events = False
         self.held = b""
-        self.object_ids: tuple[str, ...] = ()  # chunks name nothing the provider keeps
+        self.object_ids: tuple[str, ...] = ()  # chunks name nothing the provider keeps,
+        self.units: dict[str, int] = {}  # and nothing that is billed by the piece
         self.kept: list[bytes] = []
         self._framer = EventFramer()
         self._strips_usage = strips_usage

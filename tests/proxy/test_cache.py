@@ -12,7 +12,7 @@ from config.operator_model import CacheConfig
 from ledger.price_book import PriceBook, load_price_book
 from optimizer.decision import CachePlan
 from proxy.answers import StoredAnswer
-from proxy.cache import AnswerCache, may_be_stored
+from proxy.cache import AnswerCache
 from storage.memory_cache import ByteBoundedCache
 from tests.proxy.samples import key_record, live_snapshot, request_context, stored
 
@@ -198,26 +198,3 @@ async def test_the_cache_stays_within_its_bytes(
         )
     cache.report()
     assert 0 < cache.purge(None) < 150
-
-
-@pytest.mark.parametrize(
-    ("document", "is_kept"),
-    [
-        ({"choices": [{"finish_reason": "stop"}]}, True),
-        ({"choices": [{"finish_reason": "tool_calls"}]}, True),
-        ({"choices": [{"finish_reason": "stop"}, {"finish_reason": "length"}]}, False),
-        ({"choices": [{"finish_reason": "content_filter"}]}, False),
-        ({"choices": [{"finish_reason": None}]}, False),
-        ({"choices": [{}]}, False),
-        ({"choices": []}, False),
-        ({"choices": None}, False),
-        ({"choices": ["stop"]}, False),
-        ({"choices": [{"finish_reason": ["stop"]}]}, False),
-        ({"error": {"message": "m"}, "choices": [{"finish_reason": "stop"}]}, False),
-        ({"data": [{"embedding": [0.1]}]}, True),
-        ({"data": []}, False),
-        ({}, False),
-    ],
-)
-def test_only_whole_answers_are_kept(document: dict[str, Any], is_kept: bool) -> None:
-    assert may_be_stored("chat", document) is is_kept

@@ -105,7 +105,7 @@ def test_what_cannot_be_kept_is_not_handed_out(
     one = opened(tmp_path)
     real = os.write
     with monkeypatch.context() as patch:  # the disk is full in the middle of the line
-        patch.setattr(module.os, "write", lambda fd, data: real(fd, data[:5]))
+        patch.setattr(os, "write", lambda fd, data: real(fd, data[:5]))
         with pytest.raises(GatewayError) as caught:
             one.claim(["file-1"], ACME)
     assert (caught.value.status, caught.value.code) == (503, "ownership_unwritable")
