@@ -39,6 +39,7 @@ from proxy.wire_headers import headers_up
 LONGEST_SESSION_S = 7200.0
 MOST_OPEN_RESPONSES = 64
 PROTOCOL = "realtime"
+PASSED_QUERY = frozenset({"intent", "call_id"})
 CLOSE_CODES = {"session_too_long": 1001, "usage_log_unwritable": 1011}
 # Realtime usage spells its details without the s of `tokens`.
 DETAILS = {
@@ -57,7 +58,7 @@ class Realtime:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer GET /v1/realtime; errors before the upgrade are replies in OpenAI's shape."""
         ctx = self.admission.open(resource_dialect("realtime"))
-        ctx.model = request.query.get("model", "")
+        ctx.model = request.query.get("model") or request.query.get("deployment", "")
         ctx.is_streaming = True
         return await self.admission.run(ctx, request, self._answer)
 
@@ -103,7 +104,8 @@ class Realtime:
             _plain_headers(request), door.headers, ctx.request_id, is_mock=door.is_mock
         )
         headers.popall("Content-Type", None)
-        query = {**request.query, "model": choice.model}
+        kept = {name: value for name, value in request.query.items() if name in PASSED_QUERY}
+        query = {**kept, "model": choice.model}
         call = UpstreamCall(
             url=door.addresses.resource("realtime", urlencode(query)),
             headers=headers,

@@ -28,7 +28,7 @@ RELAY: Final = web.AppKey("relay", ResourceRelay)
 REALTIME: Final = web.AppKey("realtime", Realtime)
 HEALTH: Final = web.AppKey("health", ProxyHealth)
 # Dialect paths below which the provider keeps objects.
-KEPT_COLLECTIONS = frozenset({"responses", "chat/completions"})
+KEPT_COLLECTIONS = frozenset({"/v1/responses", "/v1/chat/completions"})
 PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -45,15 +45,20 @@ async def post_gemini(request: web.Request) -> web.StreamResponse:
     """Answer POST /v1beta/models/{model}:{verb}: model and streaming are in the path."""
     model, _, verb = request.match_info["call"].rpartition(":")
     dialect = GEMINI_VERBS.get(verb)
-    if not model or dialect is None:
-        return await not_found(request)
     is_streaming = verb == "streamGenerateContent"
+    if not model or dialect is None:
+        return await speak_openai(not_found)(request)
     if is_streaming and request.query.get("alt") != "sse":
-        hint = "Ask for server-sent events: add ?alt=sse, as Google's own clients do."
-        error = GatewayError(400, "invalid_request", "Only streams of events are served.", hint)
-        return error_response(error, {}, "gemini")
+        return await speak_openai(refuse_json_stream)(request)
     pipeline = request.app[PIPELINE]
     return await pipeline.handle(request, dialect, model=model, is_streaming=is_streaming)
+
+
+async def refuse_json_stream(request: web.Request) -> web.Response:
+    """Refuse Google's older form of a stream, one endless JSON list."""
+    _authenticate(request)
+    hint = "Ask for server-sent events: add ?alt=sse, as Google's own clients do."
+    raise GatewayError(400, "invalid_request", "Only streams of events are served.", hint)
 
 
 async def post_deployment(request: web.Request) -> web.StreamResponse:
@@ -68,18 +73,20 @@ async def post_deployment(request: web.Request) -> web.StreamResponse:
 async def post_azure(request: web.Request) -> web.StreamResponse:
     """Answer Azure's other paths, which are OpenAI's below /openai/ or /openai/v1/."""
     path = request.rel_url.raw_path.removeprefix("/openai/").removeprefix("v1/")
-    dialect = OPENAI_PATHS.get(path) if request.method == "POST" else None
+    dialect = OPENAI_PATHS.get(f"/v1/{path}") if request.method == "POST" else None
     if dialect is not None:
         return await request.app[PIPELINE].handle(request, dialect)
+    if path == "realtime":
+        return await get_realtime(request)
     return await request.app[RELAY].handle(request, path)
 
 
 async def relay(request: web.Request) -> web.StreamResponse:
     """Relay everything else below /v1/."""
-    path = request.rel_url.raw_path.removeprefix("/v1/")
+    path = request.rel_url.raw_path
     if path in OPENAI_PATHS and path not in KEPT_COLLECTIONS:
         return await speak_openai(not_found)(request)
-    return await request.app[RELAY].handle(request, path)
+    return await request.app[RELAY].handle(request, path.removeprefix("/v1/"))
 
 
 async def get_realtime(request: web.Request) -> web.StreamResponse:
@@ -135,9 +142,9 @@ async def not_found(request: web.Request) -> web.Response:
     """Answer everything else, so that a client learns what this gateway speaks."""
     _authenticate(request)
     hint = "Served are the dialects and routes in docs/dialects.md, below /v1/."
-    if f"/v1{request.path}" in {path for _, path, _ in ROUTES}:
+    if f"/v1{request.path}" in OPENAI_PATHS:
         hint = "The base_url of a client must end in /v1. " + hint
-    is_known = request.path.removeprefix("/v1/") in OPENAI_PATHS or request.path == "/v1/models"
+    is_known = request.path in OPENAI_PATHS or request.path == "/v1/models"
     message = f"{request.method} {request.path[:128]} is not served."
     raise GatewayError(405 if is_known else 404, "unknown_route", message, hint)
 
@@ -173,7 +180,7 @@ def speak_openai(handler: Handler) -> Handler:
 RELAYED_METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH")
 # These answer for themselves, in the caller's own dialect; the others are guarded.
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
-    *(("POST", f"/v1/{path}", speak(dialect)) for path, dialect in OPENAI_PATHS.items()),
+    *(("POST", path, speak(dialect)) for path, dialect in OPENAI_PATHS.items()),
     ("GET", "/v1/realtime", get_realtime),
     ("POST", "/v1beta/models/{call:.+}", post_gemini),
     ("POST", "/openai/deployments/{model}/{operation:.+}", post_deployment),

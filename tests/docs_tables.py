@@ -11,6 +11,9 @@ from config.operator import describe_config
 from config.settings import describe_settings
 from config.validating import describe_model
 from policies.model import Policy
+from proxy.dialects.table import DIALECTS, GEMINI_VERBS, OPENAI_PATHS
+from proxy.providers.families import FAMILIES
+from proxy.providers.matrix import HINTS, WAYS
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -24,13 +27,46 @@ def metric_rows() -> Rows:
     ]
 
 
-# document -> table name -> (title of the first two columns, rows)
-TABLES: dict[str, dict[str, tuple[str, str, Rows]]] = {
+def dialect_table() -> str:
+    """What becomes of each inbound dialect at each family of upstreams."""
+    words = {"relay": "relay", "translate": "translate", "refuse": "400"}
+    lines = [
+        "| dialect | spoken at | " + " | ".join(FAMILIES) + " |",
+        "|---|---|" + "---|" * len(FAMILIES),
+    ]
+    for endpoint in DIALECTS:
+        cells = [words[WAYS[endpoint, family].action] for family in FAMILIES]
+        paths = ", ".join(f"`{path}`" for path in paths_of(endpoint))
+        lines.append(f"| {endpoint} | {paths} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def hint_table() -> str:
+    """What the 400 of a refused cell says."""
+    lines = ["| dialect | the hint |", "|---|---|"]
+    lines += [f"| {endpoint} | {hint} |" for endpoint, hint in HINTS.items()]
+    return "\n".join(lines) + "\n"
+
+
+def paths_of(endpoint: str) -> list[str]:
+    """Return the paths a dialect is spoken at."""
+    own = [path for path, dialect in OPENAI_PATHS.items() if dialect.endpoint == endpoint]
+    own += [
+        f"/v1beta/models/{{model}}:{verb}"
+        for verb, dialect in GEMINI_VERBS.items()
+        if dialect.endpoint == endpoint
+    ]
+    return own
+
+
+# document -> table name -> (title of the first two columns, rows), or the table itself
+TABLES: dict[str, dict[str, tuple[str, str, Rows] | str]] = {
     "docs/configuration.md": {
         "settings": ("variable", "default", describe_settings()),
         "config": ("key", "default", describe_config()),
         "policy": ("key", "default", describe_model(Policy)),
     },
+    "docs/dialects.md": {"dialects": dialect_table(), "hints": hint_table()},
     "docs/operating.md": {"metrics": ("metric", "kind, labels", metric_rows())},
 }
 
@@ -48,9 +84,14 @@ def render(first: str, second: str, rows: Rows) -> str:
     return "\n".join(lines) + "\n"
 
 
-def fill(text: str, tables: dict[str, tuple[str, str, Rows]]) -> str:
+def fill(text: str, tables: dict[str, tuple[str, str, Rows] | str]) -> str:
     """The document with every generated table as the code has it now."""
-    return TABLE.sub(lambda found: found[1] + render(*tables[found[2]]) + found[3], text)
+
+    def rendered(name: str) -> str:
+        table = tables[name]
+        return table if isinstance(table, str) else render(*table)
+
+    return TABLE.sub(lambda found: found[1] + rendered(found[2]) + found[3], text)
 
 
 def main() -> None:

@@ -67,6 +67,7 @@ class ProxyGateway:
         limits: Limits | None = None,
         cache: CacheConfig | None = None,
         send_buffer_bytes: int = 0,
+        default_upstream: str | None = None,
     ) -> None:
         self.home = directory / "home"
         self.settings = load_settings({"APEX_HOME": str(self.home)})
@@ -76,6 +77,7 @@ class ProxyGateway:
         self._models = dict(models or {}) or {"gpt-4o-mini": (Target(first, "gpt-4o-mini"),)}
         self._policy = policy if isinstance(policy, Policy) else load_policy(policy)
         self._send_buffer_bytes = send_buffer_bytes
+        self._default_upstream = default_upstream
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.base_url = ""
@@ -137,7 +139,7 @@ class ProxyGateway:
             built_at=1_700_000_000.0,
             environment="development",
             upstreams=self._upstreams,
-            default_upstream=None,
+            default_upstream=self._default_upstream,
             models=self._models,
             keys_by_id=keys,
             keys_by_hmac=index_by_hmac(keys),

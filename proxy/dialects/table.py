@@ -7,15 +7,15 @@ from proxy.dialects.gemini import GEMINI, GEMINI_BATCH_EMBED, GEMINI_COUNT, GEMI
 from proxy.dialects.messages import COUNT_TOKENS, MESSAGES
 from proxy.dialects.responses import INPUT_TOKENS, RESPONSES
 
-# Below /v1/, by the whole rest of the path; POST only.
+# POST only.
 OPENAI_PATHS: dict[str, Dialect] = {
-    "chat/completions": CHAT,
-    "embeddings": EMBEDDINGS,
-    "responses": RESPONSES,
-    "responses/input_tokens": INPUT_TOKENS,
-    "completions": COMPLETIONS,
-    "messages": MESSAGES,
-    "messages/count_tokens": COUNT_TOKENS,
+    "/v1/chat/completions": CHAT,
+    "/v1/embeddings": EMBEDDINGS,
+    "/v1/responses": RESPONSES,
+    "/v1/responses/input_tokens": INPUT_TOKENS,
+    "/v1/completions": COMPLETIONS,
+    "/v1/messages": MESSAGES,
+    "/v1/messages/count_tokens": COUNT_TOKENS,
 }
 # Below /openai/deployments/{model}/.
 AZURE_OPERATIONS: dict[str, Dialect] = {

@@ -289,11 +289,6 @@ async def test_the_key_is_read_from_three_headers(
     assert names == ["gpt-4o", "gpt-4o-mini", "text-embedding-3-small"]
 
 
-async def test_other_dialects_get_a_clear_404(client: openai.AsyncOpenAI) -> None:
-    with pytest.raises(openai.NotFoundError, match="later release"):
-        await client.responses.create(model="gpt-4o-mini", input="hi")
-
-
 async def test_concurrency_caps_answer_429_and_503(tmp_path: Path, upstream: FaultUpstream) -> None:
     upstreams = {"first": local_upstream("first", upstream.url)}
     limits = Limits(max_concurrent_requests=2, max_concurrent_per_key=1)

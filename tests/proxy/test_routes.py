@@ -18,13 +18,14 @@ SUFFIXES = re.compile(r"_(bucket|sum|count)$")
 @pytest.mark.parametrize(
     ("method", "path", "status", "hint"),
     [
-        ("POST", "/v1/responses", 404, "later release"),
-        ("GET", "/v1/chat/completions", 405, "POST /v1/chat/completions"),
-        ("DELETE", "/v1/models", 405, "GET /v1/models"),
-        ("OPTIONS", "/v1/models", 405, "GET /v1/models"),
+        ("GET", "/v1/embeddings", 405, "docs/dialects.md"),
+        ("DELETE", "/v1/messages", 405, "docs/dialects.md"),
+        ("DELETE", "/v1/models", 405, "docs/dialects.md"),
+        ("OPTIONS", "/v1/models", 405, "docs/dialects.md"),
+        ("POST", "/v1beta/models/m:think", 404, "docs/dialects.md"),
         ("POST", "/chat/completions", 404, "base_url of a client must end in /v1"),
-        ("GET", "/admin/v1/usage", 404, "GET /v1/models"),
-        ("GET", "/", 404, "GET /v1/models"),
+        ("GET", "/admin/v1/usage", 404, "docs/dialects.md"),
+        ("GET", "/", 404, "docs/dialects.md"),
     ],
 )
 async def test_an_unknown_route_says_which_there_are(
