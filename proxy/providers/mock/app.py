@@ -2,6 +2,7 @@
 
     POST /v1/chat/completions   streamed or not    GET /v1/models[/{id}]   GET /health
     POST /v1/embeddings         float or base64    GET /mock/bill          GET /mock/calls
+    POST /v1/messages[/count_tokens]               in Anthropic's dialect (messages.py)
 
 Everything in an answer follows from the request body alone, but what the simulated prompt cache
 adds to its usage. A token is four characters. These request headers make it misbehave:
@@ -35,12 +36,15 @@ import orjson
 from aiohttp import web
 
 from config.clock import Clock
+from proxy.providers.mock import messages_call
 from proxy.providers.mock.bill import Bill
 from proxy.providers.mock.chat import answer_chat
 from proxy.providers.mock.embeddings import embedding_document, read_embedding_request
 from proxy.providers.mock.errors import MockError
 from proxy.providers.mock.failing import fail_before_answer
 from proxy.providers.mock.faults import read_plan
+from proxy.providers.mock.messages import add_messages_routes, list_document, model_document
+from proxy.providers.mock.messages_call import speaks_messages
 from proxy.providers.mock.prices import PriceTable
 from proxy.providers.mock.rendering import Usage
 from proxy.providers.mock.state import STATE, Call, MockState, answer_headers, new_request_id
@@ -54,6 +58,8 @@ MODELS = (
     "text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002",
 )  # fmt: skip
 
+MESSAGES_MODELS = ("claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5")
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -63,6 +69,7 @@ def build_mock_app(bill: Bill) -> web.Application:
     app[STATE] = MockState(bill)
     app.router.add_post("/v1/chat/completions", answer_chat)
     app.router.add_post("/v1/embeddings", answer_embeddings)
+    add_messages_routes(app, bill.clock)
     app.router.add_get("/v1/models", list_models)
     app.router.add_get("/v1/models/{id:.+}", show_model)
     app.router.add_get("/mock/bill", show_bill)
@@ -100,7 +107,7 @@ async def run_mock(
 
 @web.middleware
 async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count the call and turn every error into OpenAI's shape."""
+    """Count the call and turn every error into the shape of the caller's dialect."""
     state = request.app[STATE]
     resource = request.match_info.route.resource
     state.calls_by_path[resource.canonical if resource else "other"] += 1
@@ -110,18 +117,21 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         state.clients_left += 1
         raise
     except MockError as error:
-        response = _error_response(error)
+        response = _error_response(request, error)
     except web.HTTPRequestEntityTooLarge:
-        response = _error_response(MockError("The request body is too large.", status=413))
+        too_large = MockError("The request body is too large.", status=413)
+        response = _error_response(request, too_large)
     except web.HTTPException as error:
         message = f"Unknown request URL: {request.method} {request.path}."
         unknown = MockError(message, status=error.status, code="unknown_url")
-        response = _error_response(unknown)
+        response = _error_response(request, unknown)
     state.answers_by_status[str(response.status)] += 1
     return response
 
 
-def _error_response(error: MockError) -> web.Response:
+def _error_response(request: web.Request, error: MockError) -> web.Response:
+    if speaks_messages(request):
+        return messages_call.error_response(error)
     return web.Response(
         status=error.status,
         body=error.body(),
@@ -150,13 +160,21 @@ async def answer_embeddings(http: web.Request) -> web.StreamResponse:
 
 
 async def list_models(http: web.Request) -> web.Response:
+    if speaks_messages(http):
+        messages_call.MessagesCall(http)
+        return _json(list_document(MESSAGES_MODELS))
     Call(http)
     return _json({"object": "list", "data": [_model_document(name) for name in MODELS]})
 
 
 async def show_model(http: web.Request) -> web.Response:
-    Call(http)
     name = http.match_info["id"]
+    if speaks_messages(http):
+        messages_call.MessagesCall(http)
+        if name not in MESSAGES_MODELS:
+            raise MockError(f"model: {name}", status=404)
+        return _json(model_document(name))
+    Call(http)
     if name not in MODELS:
         raise MockError(f"The model '{name}' does not exist.", status=404, param="model")
     return _json(_model_document(name))

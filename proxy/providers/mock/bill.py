@@ -70,10 +70,10 @@ class Bill:
 def _buckets(usage: Usage) -> dict[str, Any]:
     """Name the tokens as the gateway's usage events do; no token is in two buckets."""
     return {
-        "input_tokens": usage.prompt_tokens - usage.cached_tokens - usage.audio_tokens,
+        "input_tokens": usage.plain_tokens,
         "cache_read_tokens": usage.cached_tokens,
-        "cache_write_5m_tokens": 0,
-        "cache_write_1h_tokens": 0,
+        "cache_write_5m_tokens": usage.cache_write_5m_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
         "audio_input_tokens": usage.audio_tokens,
         "image_input_tokens": 0,
         "output_tokens": usage.output_tokens,

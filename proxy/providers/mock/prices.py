@@ -47,10 +47,12 @@ class PriceTable:
         if not fitting:
             return None
         prices = max(fitting, key=lambda band: band.above).prices
-        plain = usage.prompt_tokens - usage.cached_tokens - usage.audio_tokens
+        write_5m = prices.get("cache_write_5m", prices.get("input"))
         bought = (
-            (plain, prices.get("input")),
+            (usage.plain_tokens, prices.get("input")),
             (usage.cached_tokens, prices.get("cache_read", prices.get("input"))),
+            (usage.cache_write_5m_tokens, write_5m),
+            (usage.cache_write_1h_tokens, prices.get("cache_write_1h", write_5m)),
             (usage.audio_tokens, prices.get("audio_input")),
             (usage.output_tokens, prices.get("output")),
             (usage.reasoning_tokens, prices.get("reasoning", prices.get("output"))),

@@ -16,13 +16,21 @@ _FIRST_CREATED = 1_700_000_000
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call as the mock bills them; the first counts cached and audio ones too."""
+    """Tokens of one call as the mock bills them; the first counts all that came in."""
 
     prompt_tokens: int
     cached_tokens: int = 0
     audio_tokens: int = 0
     output_tokens: int = 0  # visible ones
     reasoning_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+
+    @property
+    def plain_tokens(self) -> int:
+        """Text of the prompt that the cache neither gave nor took."""
+        written = self.cache_write_5m_tokens + self.cache_write_1h_tokens
+        return self.prompt_tokens - self.cached_tokens - self.audio_tokens - written
 
     def document(self) -> dict[str, Any]:
         completion_tokens = self.output_tokens + self.reasoning_tokens

@@ -24,6 +24,9 @@ BOOK = {
             "two": {
                 "bands": [{"price": {"input": 10, "cache_read": 1, "output": 40, "reasoning": 50}}]
             },
+            "writes": {
+                "bands": [{"price": {"input": 10, "cache_write_5m": 12, "cache_write_1h": 20}}]
+            },
         },
     }
 }
@@ -46,6 +49,9 @@ def table(tmp_path: Path) -> PriceTable:
         ("one", Usage(0), 0),
         ("two", Usage(10, 4, 0, 2, 3), 6 * 10 + 4 * 1 + 2 * 40 + 3 * 50),
         ("three", Usage(10), None),
+        ("two", Usage(10, 4, cache_write_5m_tokens=5), 6 * 10 + 4 * 1),
+        ("three", Usage(10, cache_write_1h_tokens=5), None),
+        ("writes", Usage(10, 1, 0, 0, 0, 2, 3), 4 * 10 + 1 * 10 + 2 * 12 + 3 * 20),
     ],
 )
 def test_cost(table: PriceTable, model: str, usage: Usage, cost: int | None) -> None:
