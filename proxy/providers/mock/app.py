@@ -41,6 +41,7 @@ from proxy.providers.mock.embeddings import embedding_document, read_embedding_r
 from proxy.providers.mock.errors import MockError
 from proxy.providers.mock.failing import fail_before_answer
 from proxy.providers.mock.faults import read_plan
+from proxy.providers.mock.gemini import add_gemini_routes
 from proxy.providers.mock.prices import PriceTable
 from proxy.providers.mock.rendering import Usage
 from proxy.providers.mock.state import STATE, Call, MockState, answer_headers, new_request_id
@@ -65,6 +66,7 @@ def build_mock_app(bill: Bill) -> web.Application:
     app.router.add_post("/v1/embeddings", answer_embeddings)
     app.router.add_get("/v1/models", list_models)
     app.router.add_get("/v1/models/{id:.+}", show_model)
+    add_gemini_routes(app)
     app.router.add_get("/mock/bill", show_bill)
     app.router.add_get("/mock/calls", show_calls)
     app.router.add_get("/health", show_health)
