@@ -96,9 +96,8 @@ def _read_part(fields: Document, part: Mapping[str, Any], seed: str, first_call:
 def _read_picture(fields: Document, blob: Mapping[str, Any]) -> None:
     kind, data = str(blob.get("mimeType")), blob.get("data")
     if kind.startswith("image/") and isinstance(data, str):
-        images = fields.setdefault("images", [])
         url = f"data:{kind};base64,{data}"
-        images.append({"type": "image_url", "image_url": {"url": url}, "index": len(images)})
+        fields.setdefault("images", []).append({"type": "image_url", "image_url": {"url": url}})
 
 
 def _tool_call(part: Mapping[str, Any], seed: str) -> Document:

@@ -46,7 +46,7 @@ def _clean(schema: Any, param: str, depth: int) -> Any:
     cleaned: dict[str, Any] = {}
     notes: list[str] = []
     for keyword, value in _flattened(schema).items():
-        if not _say(cleaned, keyword, value, (param, depth + 1)):
+        if not _say(cleaned, keyword, value, (param, depth + 1)) and value is not None:
             notes.append(f"{keyword}: {orjson.dumps(value).decode()}")
     if notes:
         known = cleaned.get("description")

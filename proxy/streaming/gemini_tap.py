@@ -46,13 +46,13 @@ class GeminiTap:
         Raises OversizedEventError.
         """
         whole = self._framer.feed(chunk)
-        if not whole or self.error is not None:
+        if not whole or self._has_failed():
             return b""
         passed: list[bytes] = []
         for event in split_events(whole):
             self._keep(event)
             passed.append(self._pass(event))
-            if self.error is not None:
+            if self._has_failed():
                 break
         return b"".join(passed)
 
@@ -61,7 +61,7 @@ class GeminiTap:
         passed = b""
         if _is_document(data_of(self._framer.pending + b"\n\n")):
             passed = self.feed(b"\n\n")
-        self.is_done = self.error is None and self._may_be_over()
+        self.is_done = not self._has_failed() and self._may_be_over()
         return passed
 
     def _keep(self, event: bytes) -> None:
@@ -77,13 +77,9 @@ class GeminiTap:
         """Learn from one event; return what was held before it, and the event unless it is held."""
         data = data_of(event)
         if not data:
-            # Comments and blank lines are no news, and must not overtake what is held.
-            if self.held:
-                self.held += event
-                return b""
-            return event
+            return event  # a comment may overtake what is held
         self._read(data)
-        if self.error is not None:
+        if self._has_failed():
             # The answer was not over: what was held goes out, the error in its place.
             before, self.held = self.held, event
             return before
@@ -92,6 +88,9 @@ class GeminiTap:
             self.held = event
             return before
         return before + event
+
+    def _has_failed(self) -> bool:
+        return self.error is not None
 
     def _may_be_over(self) -> bool:
         return self._is_blocked or (

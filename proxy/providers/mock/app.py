@@ -45,6 +45,7 @@ from proxy.providers.mock.failing import fail_before_answer
 from proxy.providers.mock.faults import read_plan
 from proxy.providers.mock.messages import add_messages_routes, list_document, model_document
 from proxy.providers.mock.messages_call import speaks_messages
+from proxy.providers.mock.gemini import add_gemini_routes
 from proxy.providers.mock.prices import PriceTable
 from proxy.providers.mock.rendering import Usage
 from proxy.providers.mock.state import STATE, Call, MockState, answer_headers, new_request_id
@@ -72,6 +73,7 @@ def build_mock_app(bill: Bill) -> web.Application:
     add_messages_routes(app, bill.clock)
     app.router.add_get("/v1/models", list_models)
     app.router.add_get("/v1/models/{id:.+}", show_model)
+    add_gemini_routes(app)
     app.router.add_get("/mock/bill", show_bill)
     app.router.add_get("/mock/calls", show_calls)
     app.router.add_get("/health", show_health)
