@@ -58,7 +58,7 @@ class EventStream:
     async def _send_events(self, events: Iterable[Event]) -> bool:
         """Send the events; False when the plan broke the stream off."""
         for position, event in enumerate(self._spoilt(events)):
-            if position and await self._is_broken_off():
+            if await self._is_broken_off():
                 return False
             if event.tokens and self._plan.token_ms:
                 await asyncio.sleep(self._plan.token_ms * event.tokens / 1000)

@@ -105,7 +105,9 @@ async def read_body(http: web.Request) -> bytes:
 
 
 def read_metadata(document: Document) -> dict[str, Any]:
-    metadata = document.get("metadata") or {}
+    metadata = document.get("metadata")
+    if metadata is None:
+        return {}
     if not isinstance(metadata, dict):
         raise wrong_type("metadata", "an object", metadata)
     return metadata

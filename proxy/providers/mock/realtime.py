@@ -85,12 +85,12 @@ class _Conversation:
 
     async def _send_all(self, events: Iterator[ServerEvent]) -> bool:
         for event in events:
-            if event.tokens and await self._is_broken_off():
-                return False
             if event.tokens and self._plan.token_ms:
                 await asyncio.sleep(self._plan.token_ms / 1000)
             self._generated_tokens += event.tokens
             await self._send(event)
+            if self._session.is_responding and await self._is_broken_off():
+                return False
         return True
 
     async def _is_broken_off(self) -> bool:

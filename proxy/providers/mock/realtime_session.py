@@ -20,6 +20,7 @@ from proxy.providers.mock.text import (
 )
 
 MAX_ITEMS = 1000
+LEAST_AUDIO_CHARACTERS = 256
 MAX_CONTENT_CHARACTERS = 16 * 1024 * 1024
 AUDIO_TOKENS_PER_TOKEN = 5
 _MODALITIES = (["text"], ["audio"])
@@ -60,7 +61,8 @@ class RealtimeSession:
         self._items: dict[str, Document] = {}
         self._content_characters = 0
         self._conversation_id = new_id("conv_", 21)
-        self._audio = ""
+        self._audio: list[str] = []
+        self._audio_characters = 0
         self.document: Document = {
             "type": "realtime",
             "object": "realtime.session",
@@ -145,27 +147,35 @@ class RealtimeSession:
         audio = event.get("audio")
         if not isinstance(audio, str):
             raise ClientEventError("Missing 'audio'.", "missing_required_parameter", "audio")
-        if len(self._audio) + len(audio) > MAX_CONTENT_CHARACTERS:
+        # A floor under each piece: a flood of tiny ones must fill the buffer, too.
+        size = max(len(audio), LEAST_AUDIO_CHARACTERS)
+        if self._audio_characters + size > MAX_CONTENT_CHARACTERS:
             raise ClientEventError("The audio buffer is full.", "input_audio_buffer_full")
-        self._audio += audio
+        self._audio.append(audio)
+        self._audio_characters += size
         return iter(())
 
     def _clear_audio(self, _: Document) -> Iterator[ServerEvent]:
-        self._audio = ""
+        self._take_audio()
         yield _event("input_audio_buffer.cleared")
 
     def _commit_audio(self, _: Document) -> Iterator[ServerEvent]:
         if not self._audio:
             raise ClientEventError("The buffer is empty.", "input_audio_buffer_commit_empty")
-        part = {"type": "input_audio", "audio": self._audio}
+        part = {"type": "input_audio", "audio": self._take_audio()}
         item = {
             "id": new_id("item_", 21), "object": "realtime.item", "type": "message",
             "role": "user", "status": "completed", "content": [part],
         }  # fmt: skip
-        self._audio = ""
         before = next(reversed(self._items), None)
         yield _event("input_audio_buffer.committed", previous_item_id=before, item_id=item["id"])
         yield from self._add(item)
+
+    def _take_audio(self) -> str:
+        audio = "".join(self._audio)
+        self._audio.clear()
+        self._audio_characters = 0
+        return audio
 
     def _cancel(self, _: Document) -> Iterator[ServerEvent]:
         # An answer is sent whole before the next event is read: there is never one to cancel.

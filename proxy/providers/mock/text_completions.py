@@ -24,6 +24,7 @@ from proxy.providers.mock.text import (
 from proxy.providers.mock.validation import Field, check_fields, read_model, read_stop
 
 MAX_PROMPTS = 128
+MAX_CHOICES = 128
 USUAL_LIMIT_TOKENS = 16
 _FIRST_CREATED = 1_700_000_000
 _NUMBER = (int, float)
@@ -108,6 +109,8 @@ def _read_request(document: dict[str, Any]) -> _Request:
     if options is not None and not document.get("stream"):
         raise wrong_value("stream_options", "it is only allowed when 'stream' is true.")
     prompts = _read_prompts(document)
+    if len(prompts) * (document.get("n") or 1) > MAX_CHOICES:
+        raise wrong_value("n", f"expected at most {MAX_CHOICES} choices over all prompts.")
     return _Request(
         document=document,
         model=model,

@@ -1,5 +1,6 @@
 """Answers /v1/vector_stores and their search; their files are apart. Added by routes.py."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -71,7 +72,8 @@ async def search_store(exchange: Exchange) -> web.StreamResponse:
     if type(most) is not int or not 1 <= most <= MAX_RESULTS:
         raise wrong_value("max_num_results", f"expected a whole number of 1 to {MAX_RESULTS}.")
     words = set(_WORD.findall(" ".join(query).lower()))
-    found = [_result(pair, words) for pair in _entries(exchange)]
+    pairs = _entries(exchange)
+    found = await asyncio.to_thread(lambda: [_result(pair, words) for pair in pairs])
     best = sorted(found, key=lambda result: -result["score"])[:most]
     return exchange.json({
         "object": "vector_store.search_results.page",
