@@ -3,6 +3,7 @@
     POST /v1/chat/completions   streamed or not    GET /v1/models[/{id}]   GET /health
     POST /v1/embeddings         float or base64    GET /mock/bill          GET /mock/calls
     POST /v1/messages[/count_tokens]               in Anthropic's dialect (messages.py)
+    and the rest of OpenAI's API (routes.py), all of it under Azure's paths too (azure.py)
 
 Everything in an answer follows from the request body alone, but what the simulated prompt cache
 adds to its usage. A token is four characters. These request headers make it misbehave:
@@ -37,17 +38,21 @@ from aiohttp import web
 
 from config.clock import Clock
 from proxy.providers.mock import messages_call
+from proxy.providers.mock.azure import add_azure_routes
 from proxy.providers.mock.bill import Bill
+from proxy.providers.mock.buckets import BucketPrices
 from proxy.providers.mock.chat import answer_chat
 from proxy.providers.mock.embeddings import embedding_document, read_embedding_request
 from proxy.providers.mock.errors import MockError
+from proxy.providers.mock.exchange import read_body
 from proxy.providers.mock.failing import fail_before_answer
 from proxy.providers.mock.faults import read_plan
+from proxy.providers.mock.gemini import add_gemini_routes
 from proxy.providers.mock.messages import add_messages_routes, list_document, model_document
 from proxy.providers.mock.messages_call import speaks_messages
-from proxy.providers.mock.gemini import add_gemini_routes
 from proxy.providers.mock.prices import PriceTable
 from proxy.providers.mock.rendering import Usage
+from proxy.providers.mock.routes import add_resource_routes
 from proxy.providers.mock.state import STATE, Call, MockState, answer_headers, new_request_id
 
 logger = logging.getLogger(__name__)
@@ -74,6 +79,8 @@ def build_mock_app(bill: Bill) -> web.Application:
     app.router.add_get("/v1/models", list_models)
     app.router.add_get("/v1/models/{id:.+}", show_model)
     add_gemini_routes(app)
+    add_resource_routes(app)
+    add_azure_routes(app)  # last: it repeats what is registered before it
     app.router.add_get("/mock/bill", show_bill)
     app.router.add_get("/mock/calls", show_calls)
     app.router.add_get("/health", show_health)
@@ -88,7 +95,7 @@ async def run_mock(
     clock: Clock | None = None,
 ) -> None:
     """Serve on a bound socket until cancelled; calls back once it accepts connections."""
-    with Bill(bill_path, clock or Clock(), PriceTable.load()) as bill:
+    with Bill(bill_path, clock or Clock(), PriceTable.load(), BucketPrices.load()) as bill:
         # Cancelled handlers are how a stream learns that its caller has left.
         runner = web.AppRunner(
             build_mock_app(bill),
@@ -144,7 +151,7 @@ def _error_response(request: web.Request, error: MockError) -> web.Response:
 
 async def answer_embeddings(http: web.Request) -> web.StreamResponse:
     call = Call(http)
-    body = await http.read()
+    body = await read_body(http)
     request = read_embedding_request(body)
     plan = call.state.attempts.settle(read_plan(http.headers), body)
     failure = await fail_before_answer(http, call, plan)

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from config.clock import Clock
+from proxy.providers.mock.buckets import BucketPrices, Charge
 from proxy.providers.mock.prices import PriceTable
 from proxy.providers.mock.rendering import Usage
 
@@ -22,10 +23,17 @@ logger = logging.getLogger(__name__)
 class Bill:
     """An append-only file, kept over restarts; a line torn by a crash is dropped on opening."""
 
-    def __init__(self, path: Path, clock: Clock, prices: PriceTable) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        prices: PriceTable,
+        bucket_prices: BucketPrices | None = None,
+    ) -> None:
         self.clock = clock
         self._path = path
         self._prices = prices
+        self._bucket_prices = bucket_prices or BucketPrices({})
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
         self._drop_torn_line()
@@ -58,6 +66,27 @@ class Bill:
             "cost_picousd": self._prices.cost_picousd(model, usage),
             "complete": is_complete,
         }
+        self._append(line)
+
+    def record_charge(self, call_id: str, charge: Charge, *, is_complete: bool) -> None:
+        """Append the line of a call that is no plain chat: tiers, audio, images, units."""
+        line = {
+            "id": call_id,
+            "at_us": self.clock.now_us(),
+            "model": charge.model,
+            "tier": charge.tier,
+            **_buckets(Usage(0)),
+            **charge.buckets.counts(),
+            "cost_picousd": self._bucket_prices.cost_picousd(charge),
+            "complete": is_complete,
+        }
+        if charge.units:
+            line["units"] = charge.units
+        if charge.batch_id is not None:
+            line["batch"] = charge.batch_id
+        self._append(line)
+
+    def _append(self, line: dict[str, Any]) -> None:
         # One write: a crash of this process can tear no line that a reader of the file sees.
         os.write(self._file, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 

@@ -6,8 +6,15 @@ from dataclasses import dataclass
 import orjson
 from aiohttp import web
 
+from proxy.providers.mock.azure import (
+    first_chunk,
+    harmless_content,
+    is_azure,
+    prompt_filter_results,
+)
 from proxy.providers.mock.completions import Answer, ChatRequest, compose, read_chat_request
 from proxy.providers.mock.errors import MockError
+from proxy.providers.mock.exchange import read_body
 from proxy.providers.mock.failing import cut_connection, fail_before_answer, stay_silent
 from proxy.providers.mock.faults import FaultPlan, read_plan
 from proxy.providers.mock.rendering import DONE, Event, EventWriter, Usage, completion_document
@@ -47,7 +54,7 @@ class _Exchange:
 
 async def answer_chat(http: web.Request) -> web.StreamResponse:
     call = Call(http)
-    body = await http.read()
+    body = await read_body(http)
     request = read_chat_request(body)
     plan = call.state.attempts.settle(read_plan(http.headers), body)
     failure = await fail_before_answer(http, call, plan)
@@ -65,7 +72,12 @@ async def _answer_whole(exchange: _Exchange) -> web.StreamResponse:
     plan, call = exchange.plan, exchange.call
     tokens = sum(choice.count_tokens() for choice in exchange.answer.choices)
     usage = None if plan.garbage == "no-usage" else exchange.usage(tokens)
-    body = orjson.dumps(completion_document(exchange.request, exchange.answer, usage))
+    document = completion_document(exchange.request, exchange.answer, usage)
+    if is_azure(exchange.http):
+        document["prompt_filter_results"] = prompt_filter_results()
+        for choice in document["choices"]:
+            choice["content_filter_results"] = harmless_content()
+    body = orjson.dumps(document)
     if plan.token_ms:
         await asyncio.sleep(plan.token_ms * tokens / 1000)
     if plan.garbage == "broken-json":
@@ -118,6 +130,8 @@ class _Stream:
 
     async def _send_events(self) -> bool:
         """Send the events; False when the plan broke the stream off."""
+        if is_azure(self._exchange.http):
+            await self._response.write(b"data: " + orjson.dumps(first_chunk()) + b"\n\n")
         is_broken = self._plan.garbage != "broken-json"
         for position, event in enumerate(self._writer.events(self._exchange.answer)):
             if position and await self._is_broken_off():
