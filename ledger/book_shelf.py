@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from config.errors import ConfigError
+from ledger.price_bands import AS_USUAL, Service
 from ledger.price_book import PriceBook, load_price_book
 from ledger.rating import PriceState, Quote
 
@@ -15,8 +16,19 @@ _MOST_BOOKS = 16
 class MissingBook:
     """Stands for a book that cannot be read: everything shows as unknown, nothing is held up."""
 
-    def quote(self, upstream: str, upstream_kind: str, base_url_host: str, model: str) -> Quote:
-        del upstream, upstream_kind, base_url_host, model
+    def quote(
+        self,
+        upstream: str,
+        upstream_kind: str,
+        base_url_host: str,
+        model: str,
+        service: Service = AS_USUAL,
+    ) -> Quote:
+        del upstream, upstream_kind, base_url_host, model, service
+        return _NO_QUOTE
+
+    def quote_tools(self, upstream_kind: str, base_url_host: str) -> Quote:
+        del upstream_kind, base_url_host
         return _NO_QUOTE
 
 

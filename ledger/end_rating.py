@@ -8,17 +8,37 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ledger.events import TOKEN_BUCKETS, UNKNOWN_HOST
+from ledger.price_bands import Service, tiers_of
 from ledger.rating import PriceState, Quote, TokenBuckets, cost_picousd, state_for
+from ledger.unit_rating import charged_units, units_cost
 
 SERVED_FREE = frozenset({"hit", "coalesced"})
 _COUNTED_SOURCES = frozenset({"provider", "cache"})
 _INT64_MAX = 2**63 - 1
+_BY_DOUBT = tuple(PriceState)
 
 
 class Quoting(Protocol):
     """The part of a price book that rating needs."""
 
-    def quote(self, upstream: str, upstream_kind: str, base_url_host: str, model: str) -> Quote: ...
+    def quote(
+        self,
+        upstream: str,
+        upstream_kind: str,
+        base_url_host: str,
+        model: str,
+        service: Service = ...,
+    ) -> Quote: ...
+
+    def quote_tools(self, upstream_kind: str, base_url_host: str) -> Quote: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What an attempt used: disjoint token buckets, and units that are paid by the piece."""
+
+    buckets: TokenBuckets
+    units: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,47 +65,69 @@ def rate_end(book: Quoting, end: Mapping[str, Any]) -> RatedEnd:
     """Rate an END as the log has it. Answers from the cache cost nothing, and save the baseline."""
     source = end["usage_source"]
     is_free = end["cache"] in SERVED_FREE or source == "none"
-    buckets = TokenBuckets(*[end[name] for name in TOKEN_BUCKETS])
-    is_counted = source in _COUNTED_SOURCES
-    served = _served_quote(book, end) if is_counted else None
-    cost = NOTHING if is_free else UNKNOWN if served is None else _amount(served, buckets)
+    used = Used(TokenBuckets(*[end[name] for name in TOKEN_BUCKETS]), end.get("units") or {})
+    served = _served_cost(book, end, used) if source in _COUNTED_SOURCES else None
+    cost = NOTHING if is_free else UNKNOWN if served is None else served
     if not end["is_final"] or source == "none":
         return RatedEnd(cost, NOTHING)
     if served is None:
         return RatedEnd(cost, UNKNOWN)
-    if _is_served_as_asked(end):
-        return RatedEnd(cost, _amount(served, buckets) if is_free else cost)
-    return RatedEnd(cost, _amount(_baseline_quote(book, end), buckets))
+    return RatedEnd(cost, served if _is_served_as_asked(end) else _baseline_cost(book, end, used))
 
 
-def _served_quote(book: Quoting, end: Mapping[str, Any]) -> Quote:
+def cost_of(used: Used, quote: Quote, tools: Quote | None = None) -> Amount:
+    """The one calculator: tokens and units by a quote; tools also by their provider's own list.
+
+    Unknown as soon as anything that was used has no price.
+    """
+    has_tokens = any(used.buckets)
+    charged: Mapping[str, int] = {}
+    if used.units or quote.units:
+        charged = charged_units(used.units, quote, has_tokens=has_tokens)
+    cost, state = 0, PriceState.agreed
+    if has_tokens or not charged:
+        if quote.price is None:
+            return UNKNOWN
+        tokens = cost_picousd(used.buckets, quote.price)
+        if tokens is None:
+            return UNKNOWN
+        cost, state = tokens, state_for(quote, used.buckets)
+    if charged:
+        extra = units_cost(charged, (quote, tools) if tools else (quote,))
+        if extra is None:
+            return UNKNOWN
+        cost, state = cost + extra[0], max(state, extra[1], key=_BY_DOUBT.index)
+    return Amount(cost, state) if cost <= _INT64_MAX else UNKNOWN
+
+
+def _served_cost(book: Quoting, end: Mapping[str, Any], used: Used) -> Amount:
     """The operator's own price first, then the dated model that answered, then what was asked."""
+    tiers = tiers_of(end["served_tier"], end.get("requested_tier", ""))
+    service = Service(tiers, used.buckets.total_input, end["region"])
     place = (end["upstream"], end["upstream_kind"], end["upstream_host"])
-    asked = book.quote(*place, end["upstream_model"])
+    tools = book.quote_tools(*place[1:]) if used.units else None
+    quote = book.quote(*place, end["upstream_model"], service)
     served_model = end["served_model"]
-    if asked.source == "override" or served_model in {"", end["upstream_model"]}:
-        return asked
-    answered = book.quote(*place, served_model)
-    return asked if answered.price is None else answered
+    if quote.source != "override" and served_model not in {"", end["upstream_model"]}:
+        answered = book.quote(*place, served_model, service)
+        quote = quote if answered.source == "none" else answered
+    return cost_of(used, quote, tools)
 
 
-def _baseline_quote(book: Quoting, end: Mapping[str, Any]) -> Quote:
-    kind, host = end["baseline_upstream_kind"], end["baseline_host"]
-    if end["baseline_upstream"] == end["upstream"] and host == UNKNOWN_HOST:
-        kind, host = end["upstream_kind"], end["upstream_host"]
-    return book.quote(end["baseline_upstream"], kind, host, end["baseline_model"])
+def _baseline_cost(book: Quoting, end: Mapping[str, Any], used: Used) -> Amount:
+    """The requested model, at the tier that was served or, where nobody says, was asked for."""
+    kind, host, region = end["baseline_upstream_kind"], end["baseline_host"], ""
+    if end["baseline_upstream"] == end["upstream"]:
+        region = end["region"]
+        if host == UNKNOWN_HOST:
+            kind, host = end["upstream_kind"], end["upstream_host"]
+    tiers = tiers_of(end["served_tier"] or end.get("requested_tier", ""))
+    service = Service(tiers, used.buckets.total_input, region)
+    quote = book.quote(end["baseline_upstream"], kind, host, end["baseline_model"], service)
+    return cost_of(used, quote, book.quote_tools(kind, host) if used.units else None)
 
 
 def _is_served_as_asked(end: Mapping[str, Any]) -> bool:
     """Same upstream and model: then the difference is zero, whatever dated name came back."""
     baseline = (end["baseline_upstream"], end["baseline_model"])
     return baseline == (end["upstream"], end["upstream_model"])
-
-
-def _amount(quote: Quote, buckets: TokenBuckets) -> Amount:
-    if quote.price is None:
-        return UNKNOWN
-    cost = cost_picousd(buckets, quote.price)
-    if cost is None or cost > _INT64_MAX:
-        return UNKNOWN
-    return Amount(cost, state_for(quote, buckets))

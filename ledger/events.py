@@ -1,4 +1,4 @@
-"""The usage events: one START and one END per upstream attempt (pure; schema version 1).
+"""The usage events: one START and one END per upstream attempt (pure; schema version 2).
 
 Built by the proxy's pipeline, written by ledger.sink, read back by ledger.shipper. They hold what
 cannot be had later: everything `decide` read, and never a prompt or an answer.
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha1
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2 added units, and requested_tier to END
 PROVIDER_USAGE_LIMIT_BYTES = 4096
 # A price belongs to who serves the model. Nobody's list price applies to this host, so an event
 # that does not say where it went shows as unpriced, never as priced by a guess.
@@ -115,6 +115,9 @@ class AttemptEnd:
 
     `is_final` marks the END that closes its request: exactly one per request. The ten token
     buckets are disjoint. `provider_usage` is the provider's own raw JSON, at most 4096 bytes.
+    `units` counts what is not paid by token: web_search_calls, file_search_calls,
+    code_interpreter_sessions, moderation_calls, image:<width>x<height>:<quality>,
+    audio_input_ms, audio_output_ms, characters.
     """
 
     kind: str = END
@@ -126,6 +129,7 @@ class AttemptEnd:
     at_us: int
     endpoint: str
     requested_model: str
+    requested_tier: str = ""
     served_model: str = ""
     upstream: str
     upstream_kind: str
@@ -164,6 +168,7 @@ class AttemptEnd:
     units: dict[str, int] = field(default_factory=dict)
     provider_usage: str = ""
     unpriced_keys: list[str] = field(default_factory=list)
+    units: dict[str, int] = field(default_factory=dict)
     response_bytes: int = 0
     upstream_request_id: str = ""
     hit_of: str = ""

@@ -17,13 +17,15 @@ from config.errors import ConfigError
 from config.files import write_atomically
 from config.prices.document import (
     BOOK_PATH,
-    SCHEMA,
+    READABLE_SCHEMAS,
+    TOOLS_ENTRY,
     Document,
     book_hash,
     canonical_bytes,
     index_rows,
 )
-from ledger.price_hosts import providers_for
+from ledger.price_bands import AS_USUAL, BandedPrice, Service, override_quote
+from ledger.price_hosts import providers_for, region_of
 from ledger.rating import Price, PriceState, Quote
 
 _UNKNOWN = Quote(PriceState.unknown, None, "none", reason="no price is listed or declared")
@@ -61,29 +63,50 @@ class PriceBook:
         """ValueError when `data` is not a canonical document of a schema this version reads."""
         self.hash = book_hash(data)
         self._rows = index_rows(data)
-        if self.header().get("schema") != SCHEMA:
+        if self.header().get("schema") not in READABLE_SCHEMAS:
             raise ValueError("not a price book of a schema this version reads")
-        self._quotes: dict[tuple[str, ...], Quote] = {}
+        self._overrides: dict[tuple[str, ...], Quote] = {}
+        self._bands: dict[tuple[str, ...], BandedPrice] = {}
 
-    def quote(self, upstream: str, upstream_kind: str, base_url_host: str, model: str) -> Quote:
-        """The price of `model` (the upstream's own name) at this upstream; never raises.
+    def quote(
+        self,
+        upstream: str,
+        upstream_kind: str,
+        base_url_host: str,
+        model: str,
+        service: Service = AS_USUAL,
+    ) -> Quote:
+        """The price of `model` (the upstream's own name) as served at this upstream; never raises.
 
-        The operator's price wins over the book's. It is always the standard tier below every
-        threshold: the further bands are in the document and not applied yet.
+        The operator's price wins over the book's, for every tier, threshold and region.
         """
-        declared = self._quote_at(("overrides", upstream, model))
+        declared = self._override_at(("overrides", upstream, model))
         if declared is not None:
             return declared
+        region = region_of(upstream_kind, base_url_host, service.region)
+        located = service if region == service.region else service._replace(region=region)
         for provider in providers_for(upstream_kind, base_url_host):
             for name in _names_of(provider, model):
-                quote = self._quote_at(("providers", provider, name))
-                if quote is not None:
-                    return quote
+                bands = self._bands_at(("providers", provider, name))
+                if bands is not None:
+                    return bands.quote(located)
+        return _UNKNOWN
+
+    def quote_tools(self, upstream_kind: str, base_url_host: str) -> Quote:
+        """What the provider takes for its tools whatever the model is, in `units`."""
+        for provider in providers_for(upstream_kind, base_url_host):
+            bands = self._bands_at(("providers", provider, TOOLS_ENTRY))
+            if bands is not None:
+                return bands.quote(AS_USUAL)
         return _UNKNOWN
 
     def known_models(self, provider: str) -> list[str]:
         """The provider's models in the book, sorted; empty for an unknown provider."""
-        return sorted(path[2] for path in self._rows if path[:2] == ("providers", provider))
+        return sorted(
+            path[2]
+            for path in self._rows
+            if path[:2] == ("providers", provider) and path[2] != TOOLS_ENTRY
+        )
 
     def known_providers(self) -> list[str]:
         """The providers in the book, sorted."""
@@ -117,13 +140,18 @@ class PriceBook:
         header: dict[str, Any] = orjson.loads(self._rows.get(("header",), b"{}"))
         return header
 
-    def _quote_at(self, path: tuple[str, str, str]) -> Quote | None:
-        quote = self._quotes.get(path)
+    def _override_at(self, path: tuple[str, str, str]) -> Quote | None:
+        quote = self._overrides.get(path)
         if quote is None and path in self._rows:
-            entry = orjson.loads(self._rows[path])
-            quote = _override_quote(entry) if path[0] == "overrides" else _book_quote(entry)
-            self._quotes[path] = quote  # bounded by the book: unknown names are not kept
+            quote = self._overrides[path] = override_quote(orjson.loads(self._rows[path]))
         return quote
+
+    def _bands_at(self, path: tuple[str, str, str]) -> BandedPrice | None:
+        bands = self._bands.get(path)
+        if bands is None and path in self._rows:
+            # Bounded by the book: unknown names are not kept.
+            bands = self._bands[path] = BandedPrice(orjson.loads(self._rows[path]))
+        return bands
 
     def _parsed(self, path: tuple[str, str, str]) -> dict[str, Any] | None:
         row = self._rows.get(path)
@@ -202,22 +230,3 @@ def _names_of(provider: str, model: str) -> Iterator[str]:
     yield model.removeprefix("models/").removeprefix(f"{provider}/")
     if model.startswith("ft:"):
         yield ":".join(model.split(":")[:2])  # ft:<model>:<organisation>::<id>
-
-
-def _book_quote(entry: dict[str, Any]) -> Quote:
-    band = entry["bands"][0]
-    state = PriceState(band["state"])
-    disputed = set(band.get("disputed", band["price"] if state is PriceState.disputed else ()))
-    return Quote(
-        state=state,
-        price=Price(**band["price"]),
-        source="book",
-        agreed_buckets=frozenset(band["price"].keys() - disputed),
-        reason=band.get("reason", ""),
-    )
-
-
-def _override_quote(entry: dict[str, Any]) -> Quote:
-    price = entry["price"]
-    reason = f"declared by the operator {entry['citation']}".rstrip()
-    return Quote(PriceState.agreed, Price(**price), "override", frozenset(price), reason)

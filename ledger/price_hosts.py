@@ -9,6 +9,8 @@ MOCK_PROVIDERS = ("openai", "anthropic", "gemini")
 _KIND_PROVIDERS = {"bedrock_converse": "bedrock", "cohere_chat": "cohere"}
 _HOST_PROVIDERS = {
     "api.openai.com": "openai",
+    "us.api.openai.com": "openai",
+    "eu.api.openai.com": "openai",
     "api.anthropic.com": "anthropic",
     "generativelanguage.googleapis.com": "gemini",
     "aiplatform.googleapis.com": "vertex_ai",
@@ -39,16 +41,35 @@ _SUFFIX_PROVIDERS = (
 def providers_for(upstream_kind: str, base_url_host: str) -> tuple[str, ...]:
     """Names in the book to look a model up under, in order; none when nobody's list applies.
 
-    `base_url_host` may carry a port; empty means the kind's own public host. Hosts that charge a
-    regional surcharge (us.api.openai.com) are left out on purpose: the plain list would be too low.
+    `base_url_host` may carry a port; empty means the kind's own public host.
     """
     if upstream_kind == "mock":
         return MOCK_PROVIDERS
-    host = base_url_host.lower().partition(":")[0].rstrip(".")
+    host = _plain(base_url_host)
     if not host:
         return (_KIND_PROVIDERS.get(upstream_kind, upstream_kind),)
     provider = _provider_at(host)
     return (provider,) if provider else ()
+
+
+def region_of(upstream_kind: str, base_url_host: str, declared: str) -> str:
+    """The region that decides the price, by the host where that tells it, else as declared.
+
+    OpenAI takes its surcharge at its regional hosts only, whatever region an operator writes.
+    """
+    host = _plain(base_url_host)
+    provider = _provider_at(host) if host else _KIND_PROVIDERS.get(upstream_kind, upstream_kind)
+    if provider == "openai":
+        return host.removesuffix("api.openai.com").rstrip(".")
+    if provider == "bedrock" and host:
+        return host.split(".")[1]
+    if provider == "vertex_ai" and host:
+        return host.removesuffix("aiplatform.googleapis.com").rstrip("-") or declared
+    return declared
+
+
+def _plain(host: str) -> str:
+    return host.lower().partition(":")[0].rstrip(".")
 
 
 def _provider_at(host: str) -> str:

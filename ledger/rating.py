@@ -4,7 +4,8 @@ Called by the proxy (cost headers), the shipper (every END) and whatever compare
 formula is the plain sum of tokens x price over the buckets, for baseline and actual alike.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
@@ -17,6 +18,7 @@ __all__ = [
     "TokenBuckets",
     "buckets_from_openai_usage",
     "cost_picousd",
+    "dearest",
     "state_for",
 ]
 
@@ -60,10 +62,12 @@ class PriceState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A price and its standing. `price` is the higher one when disputed, None when unknown.
+    """A price and its standing. `price` is the higher one when disputed, None when unknown
+    or when the model is paid by units alone.
 
     `agreed_buckets` names the price fields that are beyond dispute in a disputed quote; `state`
-    itself stays on the safe side, `state_for` says what holds for one attempt.
+    itself stays on the safe side, `state_for` says what holds for one attempt. `units` are
+    pico-USD apiece of what is not paid by token (a search, an image, a millisecond of audio).
     """
 
     state: PriceState
@@ -71,6 +75,8 @@ class Quote:
     source: str  # "book" | "override" | "none"
     agreed_buckets: frozenset[str] = frozenset()
     reason: str = ""
+    units: Mapping[str, int] = field(default_factory=dict)
+    agreed_units: frozenset[str] = frozenset()
 
 
 # Bucket -> the price fields it may be paid by, the first known one wins. The stand-ins are those
@@ -90,6 +96,16 @@ _PAID_BY: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
+def dearest(prices: Sequence[Price]) -> Price:
+    """The price that is nowhere below any of these, stand-ins included; one alone stays itself."""
+    if len(prices) == 1:
+        return prices[0]
+    tariffs = zip(*(price.tariff for price in prices), strict=True)
+    highest = (max((each for each in rates if each is not None), default=None) for rates in tariffs)
+    names = (fields[0] for _, fields in _PAID_BY)
+    return Price(**dict(zip(names, highest, strict=True)))
+
+
 def cost_picousd(buckets: TokenBuckets, price: Price) -> int | None:
     """The exact sum over buckets of tokens x price; None when a used bucket has no price."""
     cost = 0
@@ -106,11 +122,11 @@ def state_for(quote: Quote, buckets: TokenBuckets) -> PriceState:
     if quote.price is None:
         return PriceState.unknown
     state = PriceState.agreed
-    for tokens, field in zip(buckets, quote.price.paying_fields, strict=True):
+    for tokens, paying in zip(buckets, quote.price.paying_fields, strict=True):
         if not tokens:
             continue
-        if not field:
+        if not paying:
             return PriceState.unknown
-        if field not in quote.agreed_buckets:
+        if paying not in quote.agreed_buckets:
             state = quote.state
     return state

@@ -113,6 +113,12 @@ def _as_tags(value: Any) -> dict[str, str]:
     return {key: _as_text(item) for key, item in value.items()}
 
 
+def _as_counts(value: Any) -> dict[str, int]:
+    if not isinstance(value, dict):
+        return {}
+    return {_as_text(key): max(_as_int(count), 0) for key, count in value.items()}
+
+
 # Declared type -> what the log holds, the value of a missing field, the way to force another.
 _BY_TYPE: dict[Any, tuple[type, Any, Callable[[Any], Any]]] = {
     str: (str, "", _as_text),
@@ -121,6 +127,7 @@ _BY_TYPE: dict[Any, tuple[type, Any, Callable[[Any], Any]]] = {
     float: (float, 0.0, _as_float),
     list[str]: (list, [], _as_texts),
     dict[str, str]: (dict, {}, _as_tags),
+    dict[str, int]: (dict, {}, _as_counts),
 }
 
 
@@ -145,6 +152,10 @@ class _Shape:
             and max(self._ints(event)) <= _INT64_MAX
             and all(type(item) is str for name in self._lists for item in event[name])
             and all(type(item) is str for item in event["tags"].values())
+            and all(
+                type(count) is int and 0 <= count <= _INT64_MAX
+                for count in event.get("units", {}).values()
+            )
         )
 
     def force(self, event: dict[str, Any]) -> dict[str, Any]:

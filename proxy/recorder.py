@@ -18,7 +18,7 @@ from ledger.sink import EventSink
 from policies.snapshot import Target
 from proxy.answers import StoredAnswer
 from proxy.context import RequestContext
-from proxy.event_drafts import draft_end, draft_start
+from proxy.event_drafts import draft_end, draft_start, text_or_empty
 from proxy.live import NOWHERE, Place
 
 
@@ -115,6 +115,7 @@ class Recorder:
 
     def _draft_end(self, ctx: RequestContext, place: Place, model: str) -> AttemptEnd:
         end = draft_end(ctx, place, model, self._clock)
+        end.requested_tier = text_or_empty(ctx.doc.get("service_tier"))
         end.wait_us = self._since_us(ctx.started)
         return end
 

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.prices import genai_listing, litellm_listing
-from config.prices.document import PRICE_BUCKETS, STANDARD
+from config.prices.document import PRICE_BUCKETS, TIERS
 from config.prices.listing import DEFAULT_BUCKETS, BandKey, Listing, Prices
 
 TOLERANCE_PPM = 5_000
 ONE_SOURCE = "one source"
 _SOURCES = (litellm_listing.NAME, genai_listing.NAME)
-_TIER_ORDER = (STANDARD, "batch", "flex", "priority")
 
 
 def merge_listings(name: str, first: Listing | None, second: Listing | None) -> dict[str, Any]:
@@ -32,8 +31,9 @@ def merge_listings(name: str, first: Listing | None, second: Listing | None) -> 
         }
         bands.append(_merge_band(key, stated, varies))
     names = {source: x.name for source, x in listings.items() if x.name.rpartition("/")[2] != name}
-    entry = {"bands": bands, "limits": limits, "mode": mode, "names": names}
-    return {key: value for key, value in entry.items() if value}
+    units = _merge_units({source: x.units for source, x in listings.items()})
+    entry = {"limits": limits, "mode": mode, "names": names, "units": units}
+    return {"bands": bands, **{key: value for key, value in entry.items() if value}}
 
 
 def is_within_tolerance(one: int, other: int) -> bool:
@@ -41,8 +41,21 @@ def is_within_tolerance(one: int, other: int) -> bool:
     return abs(one - other) * 1_000_000 <= TOLERANCE_PPM * max(one, other)
 
 
-def _band_order(key: BandKey) -> tuple[int, int]:
-    return _TIER_ORDER.index(key.tier), key.above_input_tokens
+def _band_order(key: BandKey) -> tuple[str, int, int]:
+    return key.region, TIERS.index(key.tier), key.above_input_tokens
+
+
+def _merge_units(stated: Mapping[str, Prices]) -> dict[str, Any]:
+    """Each unit by itself: agreed when both sources list it and differ by at most 0.5%."""
+    merged: dict[str, Any] = {}
+    for unit in sorted({unit for units in stated.values() for unit in units}):
+        by_source = {source: units[unit] for source, units in stated.items() if unit in units}
+        highest = max(by_source.values())
+        is_agreed = len(by_source) > 1 and is_within_tolerance(*by_source.values())
+        merged[unit] = {"picousd": highest, "state": "agreed" if is_agreed else "disputed"}
+        if not is_agreed or len(set(by_source.values())) > 1:
+            merged[unit]["sources"] = by_source
+    return merged
 
 
 def _comparable(prices: Prices, mode: str, *, is_vision: bool) -> Prices:
@@ -65,6 +78,8 @@ def _merge_band(key: BandKey, stated: Mapping[str, Prices], varies: bool) -> dic
     if price.get("reasoning") == price.get("output"):
         price.pop("reasoning", None)  # the calculator's stand-in says the same
     band: dict[str, Any] = {**key._asdict(), "price": price}
+    if not key.region:
+        del band["region"]
     return {**band, **_judge(price, stated, varies)}
 
 

@@ -11,7 +11,14 @@ from typing import Any
 
 from config.prices import genai_listing, litellm_listing
 from config.prices.agreement import TOLERANCE_PPM, merge_listings
-from config.prices.document import BOOK_PATH, SCHEMA, Document, book_hash, canonical_bytes
+from config.prices.document import (
+    BOOK_PATH,
+    SCHEMA,
+    Document,
+    book_hash,
+    canonical_bytes,
+    entry_state,
+)
 from config.prices.genai_listing import GenaiPrices
 from config.prices.listing import BandKey
 from config.prices.providers import BOOK_PROVIDERS, BookProvider
@@ -39,7 +46,7 @@ def build_book() -> Document:
         "schema": SCHEMA,
         "as_of": AS_OF.isoformat(),
         "currency": "USD",
-        "unit": "pico-USD per token",
+        "unit": "pico-USD per token or apiece",
         "tolerance_ppm": TOLERANCE_PPM,
         "models": dict(_count_states(providers)),
         "sources": sources,
@@ -60,7 +67,7 @@ def build_provider(
         entries[name] = merge_listings(name, listing, other)
     for listing in genai.list_models(provider.genai):
         is_new = listing.name not in matched and listing.name not in entries
-        is_chat = "output" in listing.bands[BandKey()]
+        is_chat = "output" in listing.bands.get(BandKey(), {})
         if is_new and is_chat and listing.name.startswith(provider.genai_only):
             entries[listing.name] = merge_listings(listing.name, None, listing)
     return entries
@@ -89,5 +96,5 @@ def _source(path: Path, data: bytes, version: str) -> dict[str, str]:
 
 def _count_states(providers: dict[str, Any]) -> Counter[str]:
     return Counter(
-        entry["bands"][0]["state"] for entries in providers.values() for entry in entries.values()
+        entry_state(entry) for entries in providers.values() for entry in entries.values()
     )

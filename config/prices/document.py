@@ -4,7 +4,9 @@ Written by config.prices.build and by the control process (overrides); read by l
 
     {"header":    {"schema", "as_of", "sources": {name: {version, file, sha256, licence}}, ...},
      "overrides": {upstream: {model: {"price": {bucket: pico-USD per token}, "citation"}}},
-     "providers": {provider: {model: {"mode", "limits", "names", "bands": [band, ...]}}}}
+     "providers": {provider: {model: {"mode", "limits", "names", "bands": [band, ...],
+                                      "units": {unit: {"picousd", "state", "sources"}},
+                                      "citation": of a price somebody reviewed}}}}
 
 `names` is what a source calls the model where that is another name. A band is one set of prices
 and the condition it holds under; the first one is always the standard tier from the first token
@@ -16,17 +18,24 @@ on. Keys that are left out mean "no condition":
 
 A threshold selects: above it the whole request is paid at the band's prices. `sources` is left out
 when both sources state exactly `price`. Amounts are integers, so no parser can change them.
+`units` are pico-USD apiece of what is not paid by token; a model paid by units alone has no bands.
+The model `*` stands for the provider's tools, which cost the same with every model.
 """
 
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE_SCHEMAS = (1, 2)  # 1 had neither units nor regions
 BOOK_PATH = Path(__file__).with_name("book.json")
 STANDARD = "standard"
+TIERS = (STANDARD, "batch", "flex", "priority", "fast")
+REGIONAL = "regional"  # any region that is not the global one
+TOOLS_ENTRY = "*"  # a provider's entry for what its tools cost with every model
 PRICE_BUCKETS = (
     "input",
     "output",
@@ -67,6 +76,14 @@ def read_document(path: Path = BOOK_PATH) -> Document:
     """The parsed document, for those who change it; readers use ledger.price_book."""
     document: Document = json.loads(path.read_bytes())
     return document
+
+
+def entry_state(entry: Mapping[str, Any]) -> str:
+    """How far a model's price can be trusted as it is usually served: agreed or disputed."""
+    if entry.get("bands"):
+        return str(entry["bands"][0]["state"])
+    states = {stated["state"] for stated in entry.get("units", {}).values()}
+    return "agreed" if states == {"agreed"} else "disputed"
 
 
 def index_rows(data: bytes) -> dict[tuple[str, ...], bytes]:

@@ -13,7 +13,14 @@ from typing import Any
 
 from config.errors import ConfigError
 from config.prices.document import STANDARD
-from config.prices.listing import BandKey, Listing, Prices, complete_bands, to_picousd
+from config.prices.listing import (
+    HIGHEST_UNIT_PICOUSD,
+    BandKey,
+    Listing,
+    Prices,
+    complete_bands,
+    to_picousd,
+)
 
 NAME = "genai-prices"
 _MODULE = "genai_prices"
@@ -36,6 +43,15 @@ _TIERS = {
     ("processing", "batch"): "batch",
     ("service_tier", "flex"): "flex",
     ("service_tier", "priority"): "priority",
+    ("speed", "fast"): "fast",
+}
+# Unit -> how many of it the source's figure is for.
+_UNITS = {
+    "web_searches_kcount": ("web_search_calls", 1000),
+    "storage_searches_kcount": ("file_search_calls", 1000),
+    "requests_kcount": ("requests", 1000),
+    "input_mchars": ("characters", _MILLION),
+    "input_audio_hours": ("audio_input_ms", 3_600_000),
 }
 _HALF_HOURS = tuple(time(hour, minute, tzinfo=UTC) for hour in range(24) for minute in (0, 30))
 
@@ -67,7 +83,7 @@ class GenaiPrices:
         return self._listing(found) if found is not None else None
 
     def list_models(self, provider_id: str) -> Iterator[Listing]:
-        """Every token-priced model the source lists for the provider itself."""
+        """Every priced model the source lists for the provider itself."""
         for model in self._by_id[provider_id].models:
             listing = self._listing(model)
             if listing is not None:
@@ -77,11 +93,12 @@ class GenaiPrices:
         times = _HALF_HOURS if isinstance(model.prices, list) else _HALF_HOURS[:1]
         by_moment = [_listed_bands(model, datetime.combine(self._day, t)) for t in times]
         bands = complete_bands(_highest(by_moment))
-        if not bands:
+        units = _listed_units(vars(model.get_prices(datetime.combine(self._day, times[0]))))
+        if not bands and not units:
             return None
         limits = {"context": model.context_window} if model.context_window else {}
         varies = any(listed != by_moment[0] for listed in by_moment)
-        return Listing(model.id, "", bands, limits, varies_by_time=varies)
+        return Listing(model.id, "", bands, limits, varies, units)
 
 
 def _listed_bands(model: Any, moment: datetime) -> dict[BandKey, Prices]:
@@ -101,6 +118,16 @@ def _add_prices(listed: dict[BandKey, Prices], tier: str, prices: Mapping[str, A
             if usd_per_million:
                 band = listed.setdefault(BandKey(tier, above), {})
                 band[bucket] = to_picousd(usd_per_million / _MILLION)
+
+
+def _listed_units(prices: Mapping[str, Any]) -> Prices:
+    """What is paid by the piece; with steps the dearest, for no attempt tells which it was in."""
+    listed: Prices = {}
+    for key, (unit, count) in _UNITS.items():
+        highest = max((amount for _, amount in _steps(prices.get(key))), default=Decimal(0))
+        if highest:
+            listed[unit] = to_picousd(highest / count, HIGHEST_UNIT_PICOUSD)
+    return listed
 
 
 def _steps(price: Any) -> Iterator[tuple[int, Decimal]]:

@@ -13,7 +13,9 @@ from config.prices.document import STANDARD
 _PICO = Decimal(10) ** 12
 _THREE_DIGITS = Context(prec=3, rounding=ROUND_HALF_EVEN)
 _NOISE = Decimal("0.00005")
-_HIGHEST_PICOUSD = 10_000 * 10**6  # 10,000 USD a million tokens: beyond it the unit is wrong
+# 10,000 USD a million tokens, 100 USD apiece: beyond it somebody wrote another unit.
+HIGHEST_TOKEN_PICOUSD = 10_000 * 10**6
+HIGHEST_UNIT_PICOUSD = 100 * 10**12
 
 Prices = dict[str, int]
 
@@ -22,34 +24,39 @@ DEFAULT_BUCKETS = {"reasoning": "output", "image_input": "input"}
 
 
 class BandKey(NamedTuple):
-    """A condition prices are listed under: the tier, and the input tokens it begins above."""
+    """A condition prices are listed under: tier, the input tokens it begins above, region."""
 
     tier: str = STANDARD
     above_input_tokens: int = 0
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One model at one provider as one source lists it; `name` is the source's own name for it."""
+    """One model at one provider as one source lists it; `name` is the source's own name for it.
+
+    `units` are pico-USD apiece of what is not paid by token.
+    """
 
     name: str
     mode: str
     bands: Mapping[BandKey, Prices]
     limits: Mapping[str, int | bool] = field(default_factory=dict)
     varies_by_time: bool = False
+    units: Prices = field(default_factory=dict)
 
 
-def to_picousd(usd_per_token: Decimal) -> int:
-    """Integer pico-USD per token of a price somebody wrote down or computed in floats.
+def to_picousd(usd: Decimal, highest: int = HIGHEST_TOKEN_PICOUSD) -> int:
+    """Integer pico-USD per token, or apiece, of a price somebody wrote down or computed in floats.
 
     Prices are published with few digits; a source that computed one (2.9999e-06, or
     5.0000000000000004e-08) leaves noise behind. Within 0.005% of a number of three digits, a
     hundredth of what two sources may differ by, that number is meant; any other price
-    (1.44375e-07) is kept to the pico, half to even. ValueError outside 0 to 10,000 USD a million.
+    (1.44375e-07) is kept to the pico, half to even. ValueError outside 0 to `highest`.
     """
-    exact = usd_per_token * _PICO
-    if not 0 <= exact <= _HIGHEST_PICOUSD:
-        raise ValueError(f"{usd_per_token} USD per token is no sane price")
+    exact = usd * _PICO
+    if not 0 <= exact <= highest:
+        raise ValueError(f"{usd} USD apiece is no sane price")
     short = _THREE_DIGITS.plus(exact)
     meant = short if abs(short - exact) <= _NOISE * exact else exact
     return int(meant.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
@@ -66,6 +73,21 @@ def complete_bands(listed: Mapping[BandKey, Prices]) -> dict[BandKey, Prices]:
         key: _complete(key, own)
         for key in sorted(own)
         if "input" in own[key] and "input" in own.get(BandKey(), {})
+    }
+
+
+def raise_prices(
+    bands: Mapping[BandKey, Prices], region: str, factor: Decimal
+) -> dict[BandKey, Prices]:
+    """The same bands in a region that takes `factor` times the plain price, half to even."""
+    one = Decimal(1)
+    return {
+        key._replace(region=region): {
+            bucket: int((amount * factor).quantize(one, rounding=ROUND_HALF_EVEN))
+            for bucket, amount in prices.items()
+        }
+        for key, prices in bands.items()
+        if not key.region
     }
 
 

@@ -8,17 +8,30 @@ import importlib.util
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from config.errors import ConfigError
-from config.prices.listing import BandKey, Listing, Prices, complete_bands, to_picousd
+from config.prices.document import REGIONAL, TOOLS_ENTRY
+from config.prices.listing import (
+    BandKey,
+    Listing,
+    Prices,
+    complete_bands,
+    raise_prices,
+    to_picousd,
+)
+from config.prices.litellm_units import find_sized_image, listed_units
 from config.prices.providers import BookProvider
 
 NAME = "litellm"
 FILE_NAME = "model_prices_and_context_window_backup.json"
-MODES = ("chat", "embedding", "responses")
+MODES = (
+    "chat", "embedding", "responses", "completion", "realtime", "image_generation", "image_edit",
+    "audio_transcription", "audio_speech", "moderation",
+)  # fmt: skip
 _BUCKETS = {
     "cache_creation_input_token_cost_above_1hr": "cache_write_1h",
     "cache_creation_input_token_cost": "cache_write_5m",
@@ -32,6 +45,13 @@ _BUCKETS = {
     "output_cost_per_token": "output",
 }
 _TIERS = {"": "standard", "_batches": "batch", "_priority": "priority", "_flex": "flex"}
+_REGION = re.compile(r"eu|us|apac|us-gov|[a-z]{2}(-[a-z]+)+-\d+")
+_UPLIFTS = {
+    "regional_processing_uplift_multiplier_eu": "eu",
+    "regional_processing_uplift_multiplier_us": "us",
+    "regional_endpoint_uplift_multiplier": REGIONAL,
+}
+_TOOLS_NAME = "container"
 _KEY = re.compile(
     rf"(?P<bucket>{'|'.join(_BUCKETS)})"
     r"(?:_above_(?P<thousands>\d+)k_tokens)?(?P<tier>_batches|_priority|_flex)?"
@@ -56,19 +76,58 @@ def parse_price_file(data: bytes) -> dict[str, Any]:
 
 
 def list_models(models: Mapping[str, Any], provider: BookProvider) -> dict[str, Listing]:
-    """Priced chat, embedding and responses models of one provider, by the upstream's own name."""
+    """Priced models of one provider, by the upstream's own name."""
     found: dict[str, Listing] = {}
+    regional: dict[str, dict[BandKey, Prices]] = {}
+    sized: dict[str, Prices] = {}
     for source_name, entry in _entries(models, provider):
         name = _own_name(source_name, provider)
-        is_first = name not in found or source_name.startswith(f"{provider.name}/")
+        image = find_sized_image(name, entry)
+        if image is not None:
+            sized.setdefault(_own_name(image.model, provider), {})[image.unit] = image.picousd
+            continue
         bands = complete_bands(_listed_bands(entry))
-        if bands and is_first and not (provider.is_regional and "/" in name):
-            found[name] = Listing(source_name, entry["mode"], bands, _limits(entry))
-    return found
+        region, _, model = name.partition("/")
+        if provider.is_regional and model:
+            if _REGION.fullmatch(region):
+                bands = {key._replace(region=region): prices for key, prices in bands.items()}
+                regional.setdefault(model, {}).update(bands)
+            continue
+        name = TOOLS_ENTRY if name == _TOOLS_NAME else name
+        if name not in found or source_name.startswith(f"{provider.name}/"):
+            bands |= _surcharged(bands, entry)
+            units = listed_units(entry)
+            found[name] = Listing(source_name, entry["mode"], bands, _limits(entry), units=units)
+    return _complete(found, regional, sized)
+
+
+def _complete(
+    found: Mapping[str, Listing],
+    regional: Mapping[str, Mapping[BandKey, Prices]],
+    sized: Mapping[str, Prices],
+) -> dict[str, Listing]:
+    """Adds the regional editions and the sizes of images; drops what has no price at all."""
+    complete: dict[str, Listing] = {}
+    for name in sorted({*found, *sized}):
+        listing = found.get(name, Listing(name, "image_generation", {}))
+        bands = {**listing.bands, **regional.get(name, {})} if listing.bands else {}
+        units = {**listing.units, **sized.get(name, {})}
+        if bands or units:
+            complete[name] = replace(listing, bands=bands, units=units)
+    return complete
+
+
+def _surcharged(bands: Mapping[BandKey, Prices], entry: Mapping[str, Any]) -> dict[BandKey, Prices]:
+    """The bands of regions that take a share more, for those the source names."""
+    raised: dict[BandKey, Prices] = {}
+    for key, region in _UPLIFTS.items():
+        if isinstance(entry.get(key), int | Decimal) and entry[key] > 1:
+            raised |= raise_prices(bands, region, Decimal(entry[key]))
+    return raised
 
 
 def names_of_other_modes(models: Mapping[str, Any], provider: BookProvider) -> set[str]:
-    """Models the book leaves out on purpose (images, speech, search ...)."""
+    """Models the book leaves out on purpose (video, search, reranking ...)."""
     return {
         _own_name(name, provider)
         for name, entry in models.items()

@@ -16,6 +16,7 @@ from storage.columnar import Columnar
 AT_US = 1_795_400_000_000_000  # 2026-11-23
 HOUR_US = 3_600_000_000
 LARGE, SMALL, DISPUTED = "large-1", "small-1", "odd-1"
+LADDER, SPEECH = "ladder-1", "whisper-1"
 
 
 def make_start(request_id: str = "r1", attempt: int = 1, **changes: Any) -> AttemptStart:
@@ -49,14 +50,28 @@ def make_pair(request_id: str, **changes: Any) -> list[AttemptStart | AttemptEnd
 
 
 def make_books(directory: Path) -> tuple[BookShelf, str]:
-    """large-1: 3 and 15 USD per million tokens; small-1: 1 and 2; odd-1: 2 and 2, disputed."""
+    """large-1: 3 and 15 USD per million tokens; small-1: 1 and 2; odd-1: 2 and 2, disputed.
+
+    ladder-1 is large-1 with a band above 1000 tokens and one for flex, of a few pico-USD.
+    """
 
     def entry(price_in: int, price_out: int, state: str) -> dict[str, Any]:
         price = {"input": price_in * 10**6, "output": price_out * 10**6}
         return {"mode": "chat", "bands": [{"tier": "standard", "state": state, "price": price}]}
 
-    models = {
+    def unit(picousd: int) -> dict[str, Any]:
+        return {"picousd": picousd, "state": "agreed"}
+
+    ladder = entry(3, 15, "agreed")
+    ladder["bands"] += [
+        {**ladder["bands"][0], "above_input_tokens": 1000, "price": {"input": 6, "output": 30}},
+        {**ladder["bands"][0], "tier": "flex", "price": {"input": 1, "output": 7}},
+    ]
+    models: dict[str, Any] = {
         LARGE: entry(3, 15, "agreed"),
+        LADDER: ladder,
+        SPEECH: {"bands": [], "units": {"audio_input_ms": unit(100_000)}},
+        "*": {"bands": [], "units": {"web_search_calls": unit(10**10)}},
         SMALL: entry(1, 2, "agreed"),
         DISPUTED: entry(2, 2, "disputed"),
     }

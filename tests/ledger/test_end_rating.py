@@ -9,7 +9,7 @@ import pytest
 from ledger.end_rating import NOTHING, UNKNOWN, Amount, Quoting, RatedEnd, rate_end
 from ledger.events import UNKNOWN_HOST
 from ledger.rating import PriceState
-from tests.ledger.samples import DISPUTED, LARGE, SMALL, make_books, make_end
+from tests.ledger.samples import DISPUTED, LADDER, LARGE, SMALL, SPEECH, make_books, make_end
 
 LARGE_COST = Amount(100 * 3_000_000 + 10 * 15_000_000, PriceState.agreed)
 SMALL_COST = Amount(100 * 1_000_000 + 10 * 2_000_000, PriceState.agreed)
@@ -86,3 +86,41 @@ def test_a_disputed_price_says_so(book: Quoting) -> None:
 
 def test_an_amount_too_large_for_the_store_is_unknown(book: Quoting) -> None:
     assert rate(book, input_tokens=2**62).cost == UNKNOWN
+
+
+def test_the_served_tier_and_the_threshold_decide_the_price(book: Quoting) -> None:
+    ladder = {"upstream_model": LADDER, "served_model": LADDER}
+    assert rate(book, **ladder, served_tier="flex").cost == Amount(170, PriceState.agreed)
+    both = {"served_tier": "default", "requested_tier": "flex"}
+    assert rate(book, **ladder, **both).cost == LARGE_COST
+    doubtful = rate(book, **ladder, requested_tier="flex").cost
+    assert doubtful == Amount(LARGE_COST.picousd, PriceState.disputed)
+    long = {**ladder, "input_tokens": 600, "cache_read_tokens": 401}
+    assert rate(book, **long).cost == Amount(6 * 1001 + 300, PriceState.agreed)
+    assert rate(book, **long, served_tier="flex").cost.state is PriceState.disputed
+
+
+def test_the_baseline_is_priced_at_the_tier_that_was_served_or_asked_for(book: Quoting) -> None:
+    small = {"upstream_model": SMALL, "served_model": SMALL, "baseline_model": LADDER}
+    flex = Amount(170, PriceState.agreed)
+    assert rate(book, **small, served_tier="flex").gross_baseline == flex
+    assert rate(book, **small, requested_tier="flex").gross_baseline == flex
+    both = {"served_tier": "default", "requested_tier": "flex"}
+    assert rate(book, **small, **both).gross_baseline == LARGE_COST
+
+
+def test_units_are_paid_beside_tokens_or_alone(book: Quoting) -> None:
+    searched = rate(book, units={"web_search_calls": 3})
+    assert searched.cost == Amount((LARGE_COST.picousd or 0) + 3 * 10**10, PriceState.agreed)
+    assert searched.gross_baseline == searched.cost
+    spoken = {"upstream_model": SPEECH, "served_model": SPEECH, "baseline_model": SPEECH,
+              "input_tokens": 0, "output_tokens": 0}  # fmt: skip
+    minute = rate(book, **spoken, units={"audio_input_ms": 60_000})
+    assert minute.cost == minute.gross_baseline == Amount(6 * 10**9, PriceState.agreed)
+    assert rate(book, **spoken).cost == UNKNOWN
+    assert rate(book, **spoken, units={"characters": 9}).cost == UNKNOWN
+
+
+def test_a_unit_without_a_price_leaves_the_whole_cost_unknown(book: Quoting) -> None:
+    assert rate(book, units={"teleports": 1}).cost == UNKNOWN
+    assert rate(book, units={"teleports": 0}).cost == LARGE_COST

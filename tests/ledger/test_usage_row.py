@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from ledger.events import END, START, event_id
+from ledger.events import END, SCHEMA_VERSION, START, event_id
 from ledger.segment_reader import Record
 from ledger.usage_row import UnreadableEventError, decode_event, month_of, row_of
 from tests.ledger.samples import AT_US, make_books, make_end, make_start
@@ -71,7 +71,7 @@ def test_a_field_an_older_version_did_not_write_has_its_zero() -> None:
     "payload",
     [
         b"not json", b"[]", b"3", b"{}",
-        orjson.dumps(document(schema=2)),
+        orjson.dumps(document(schema=SCHEMA_VERSION + 1)),
         orjson.dumps(document(kind="middle")),
         orjson.dumps(document(request_id="")),
         orjson.dumps(document(at_us=0)),

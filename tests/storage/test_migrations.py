@@ -17,7 +17,7 @@ from storage.tables import metadata
 @pytest.mark.engines
 async def test_columnar_files_are_applied_once(columnar_url: str) -> None:
     store = open_columnar(columnar_url)
-    assert await migrate_columnar(store) == ["0001_usage_events"]
+    assert await migrate_columnar(store) == ["0001_usage_events", "0002_units"]
     assert await migrate_columnar(store) == []
     await store.close()
 
@@ -25,7 +25,7 @@ async def test_columnar_files_are_applied_once(columnar_url: str) -> None:
 @pytest.mark.engines
 async def test_a_file_that_was_interrupted_is_applied_again(columnar: Columnar) -> None:
     await columnar.command("TRUNCATE TABLE applied_migrations")
-    assert await migrate_columnar(columnar) == ["0001_usage_events"]
+    assert await migrate_columnar(columnar) == ["0001_usage_events", "0002_units"]
 
 
 async def test_every_field_of_an_event_has_its_column(embedded: Columnar) -> None:

@@ -145,3 +145,24 @@ def test_tolerance_is_symmetric_and_exact(one: int, other: int) -> None:
     assert is_within_tolerance(one, other) == is_within_tolerance(other, one)
     assert is_within_tolerance(one, one)
     assert is_within_tolerance(one, other) == (abs(one - other) / max(one, other) <= 0.005)
+
+
+def test_units_are_judged_one_by_one() -> None:
+    one = make_listing({"input": 10}, units={"search": 1000, "image": 5})
+    other = make_listing({"input": 10}, units={"search": 996})
+
+    assert merge_listings("m", one, other)["units"] == {
+        "image": {"picousd": 5, "state": "disputed", "sources": {"litellm": 5}},
+        "search": {
+            "picousd": 1000,
+            "state": "agreed",
+            "sources": {"litellm": 1000, "genai-prices": 996},
+        },
+    }
+
+
+def test_a_model_of_units_alone_has_no_bands() -> None:
+    entry = merge_listings("m", Listing("m", "audio_speech", {}, units={"characters": 7}), None)
+
+    assert entry["bands"] == []
+    assert entry["units"]["characters"]["state"] == "disputed"

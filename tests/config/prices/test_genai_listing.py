@@ -57,11 +57,13 @@ def test_an_unknown_model_is_not_listed(prices: GenaiPrices) -> None:
     assert prices.find_model("openai", "no-such-model") is None
 
 
-def test_models_without_token_prices_are_left_out(prices: GenaiPrices) -> None:
-    listings = list(prices.list_models("openai"))
+def test_models_without_any_price_are_left_out(prices: GenaiPrices) -> None:
+    listings = {listing.name: listing for listing in prices.list_models("openai")}
 
-    assert "gpt-4o" in {listing.name for listing in listings}
-    assert all("input" in listing.bands[BandKey()] for listing in listings)
+    assert "gpt-4o" in listings
+    for listing in listings.values():
+        assert listing.units or "input" in listing.bands[BandKey()]
+    assert listings["whisper-1"].units == {"audio_input_ms": 100_000}
 
 
 def test_the_data_file_is_found() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.prices.listing import BandKey, complete_bands, to_picousd
+from config.prices.listing import BandKey, complete_bands, raise_prices, to_picousd
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,12 @@ def test_bands_without_an_input_price_are_dropped() -> None:
     assert set(
         complete_bands({BandKey(): {"input": 10}, BandKey("priority"): {"cache_read": 3}})
     ) == {BandKey()}
+
+
+def test_a_regions_share_is_taken_on_every_plain_band() -> None:
+    bands = {BandKey(): {"input": 15}, BandKey("batch"): {"input": 5}, BandKey(region="x"): {}}
+
+    assert raise_prices(bands, "eu", Decimal("1.1")) == {
+        BandKey(region="eu"): {"input": 16},  # 16.5, half to even
+        BandKey("batch", 0, "eu"): {"input": 6},  # 5.5, half to even
+    }
