@@ -43,6 +43,7 @@ def check_against_bill(outcome: Outcome) -> None:
     for name in BUCKETS:
         assert sum(row[name] for row in rows) == sum(line[name] for line in outcome.bill)
     assert outcome.accounts.total("billed", COST) == billed
+    assert all(row["day"].startswith("2023-11-1") for row in outcome.usage["day"]["rows"])
     since_us = TRACE_START_S * 1_000_000
     day_us = 86_400_000_000  # a start under load is late, by a thousand times as much here
     assert all(since_us <= line["at_us"] < since_us + day_us for line in outcome.bill)
