@@ -6,6 +6,7 @@ tests/test_docs.py compares them, so a setting without its line in the docs fail
 import re
 from pathlib import Path
 
+from bench.demo.origins import ORIGINS
 from config.metrics_table import METRICS
 from config.operator import describe_config
 from config.settings import describe_settings
@@ -67,6 +68,9 @@ TABLES: dict[str, dict[str, tuple[str, str, Rows] | str]] = {
         "policy": ("key", "default", describe_model(Policy)),
     },
     "docs/dialects.md": {"dialects": dialect_table(), "hints": hint_table()},
+    "docs/demo.md": {
+        "origins": ("what", "kind", [(each.what, each.kind, each.how) for each in ORIGINS])
+    },
     "docs/operating.md": {"metrics": ("metric", "kind, labels", metric_rows())},
 }
 

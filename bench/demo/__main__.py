@@ -23,7 +23,7 @@ from bench.demo.workload import TRACE_START_S, Call, load_calls
 from config.clock import Clock
 
 POLICIES = ("passthrough", "balanced")
-DIMENSIONS = ("served_model", "cache", "arm", "tag")
+DIMENSIONS = ("served_model", "cache", "arm", "tag", "day")
 DIRECT_SHARE = 8  # one call in so many is sent without a gateway, too
 LEAST_DIRECT = 20
 LEAD_S = 0.2  # between the start being set and the first request

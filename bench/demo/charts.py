@@ -12,6 +12,7 @@ WIDTH, HEIGHT = 560, 250
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 40
 TICKS = 6
 MOST_POINTS = 400
+LEAST_LOG = 0.1  # a logarithm has no place for 0
 
 Point = tuple[float, float]
 Show = Callable[[float], str]
@@ -68,8 +69,9 @@ def line_chart(
     points = [point for each in series for point in each.points]
     if not points:
         return empty_chart()
-    low, high = min(x for x, _ in points), max(x for x, _ in points)
-    across = Axis(max(low, 0.1) if is_log_x else low, high, LEFT, WIDTH - RIGHT, is_log_x)
+    least = LEAST_LOG if is_log_x else 0.0
+    low, high = (max(least, edge(x for x, _ in points)) for edge in (min, max))
+    across = Axis(low, high, LEFT, WIDTH - RIGHT, is_log_x)
     up = Axis(0, _height(y for _, y in points), HEIGHT - BOTTOM, TOP)
     paths = [
         f'<polyline class="line {each.style}" points="{_path(each.points, across, up)}"/>'

@@ -24,7 +24,7 @@ ORIGINS = (
         "arrival times",
         REAL,
         "Azure LLM inference traces 2023, both services, evenly thinned to 5,000 of 28,185; "
-        "replayed on a scaled clock, and events carry the trace's time",
+        "replayed on a scaled clock, and events carry the trace's time (but for those sent twice)",
     ),
     Origin(
         "tokens in",
@@ -42,7 +42,9 @@ ORIGINS = (
         "shared prefixes of chats",
         DERIVED,
         "Mooncake's conversation trace, request by request: equal block ids are equal text, "
-        "512-token blocks shrunk to 64 because Azure's prompts are a tenth as long",
+        "512-token blocks shrunk to 64 because Azure's prompts are a tenth as long; 18 % of the "
+        "prompts' blocks continue a prefix seen before, 32 % in those Mooncake requests, whose "
+        "lengths are their own",
     ),
     Origin(
         "chats asked again",
