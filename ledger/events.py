@@ -165,7 +165,6 @@ class AttemptEnd:
     reasoning_tokens: int = 0
     audio_output_tokens: int = 0
     image_output_tokens: int = 0
-    units: dict[str, int] = field(default_factory=dict)
     provider_usage: str = ""
     unpriced_keys: list[str] = field(default_factory=list)
     units: dict[str, int] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType, web
 from ledger.events import Outcome
 from ledger.segment_log import LogWriteError
 from policies.snapshot import Target
-from proxy.admission import Admission, new_request_id
+from proxy.admission import Admission
 from proxy.context import RequestContext
 from proxy.dialects.dialect import text_of, usage_of
 from proxy.errors import GatewayError, InvalidRequestError
@@ -101,7 +101,7 @@ class Realtime:
         end = recorder.open(ctx, Target(door.upstream.name, choice.model))
         end.usage_source = "none"  # a session costs by its responses
         headers = headers_up(
-            _plain_headers(request), door.headers, ctx.request_id, is_mock=door.is_mock
+            _plain_headers(request), door.headers, f"{ctx.request_id}.1", is_mock=door.is_mock
         )
         headers.popall("Content-Type", None)
         kept = {name: value for name, value in request.query.items() if name in PASSED_QUERY}
@@ -133,6 +133,7 @@ class Session:
     admission: Admission
     target: Target
     code: str = ""
+    number: int = 0
     responses: dict[str, RequestContext] = field(default_factory=dict)
 
     def read(self, text: str) -> None:
@@ -157,8 +158,9 @@ class Session:
         """Begin what is billed on its own; past the bound the oldest ends as unknown."""
         if len(self.responses) >= MOST_OPEN_RESPONSES:
             self._abandon(next(iter(self.responses)))
+        self.number += 1
         ctx = RequestContext(
-            request_id=new_request_id(),
+            request_id=f"{self.ctx.request_id}-{self.number}",
             dialect=self.ctx.dialect,
             started=self.admission.clock.monotonic(),
             live=self.ctx.live,

@@ -10,9 +10,11 @@ from typing import Literal, NamedTuple
 from proxy.providers.anthropic_translator import ChatToAnthropic
 from proxy.providers.chain import Chain
 from proxy.providers.compatible import serves
+from proxy.providers.completions_to_chat import CompletionsToChat
 from proxy.providers.families import FAMILIES, Family
 from proxy.providers.gemini_translators import ChatToGemini, EmbeddingsToGemini
 from proxy.providers.messages_translator import MessagesToChat
+from proxy.providers.responses_to_chat import ResponsesToChat
 from proxy.providers.translation import Translator
 
 Action = Literal["relay", "translate", "refuse"]
@@ -44,7 +46,11 @@ CHAT_TO: dict[Family, tuple[str, Translator]] = {
     "anthropic": ("messages", ChatToAnthropic()),
     "gemini": ("gemini", ChatToGemini()),
 }
-TO_CHAT: dict[str, Translator] = {"messages": MessagesToChat()}
+TO_CHAT: dict[str, Translator] = {
+    "messages": MessagesToChat(),
+    "responses": ResponsesToChat(),
+    "completions": CompletionsToChat(),
+}
 OWN: dict[str, tuple[Family, ...]] = {
     "chat": OPENAI_FAMILIES,
     "embeddings": OPENAI_FAMILIES,

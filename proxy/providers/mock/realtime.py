@@ -18,6 +18,7 @@ from proxy.providers.mock.realtime_session import (
     ClientEventError,
     RealtimeSession,
     ServerEvent,
+    difference,
     error_event,
 )
 from proxy.providers.mock.shelf import Document
@@ -51,6 +52,8 @@ class _Conversation:
         self._socket = socket
         self._model = model
         self._generated_tokens = 0
+        self._responses = 0
+        self._charged = Buckets()
 
         def match_cache(prompt: Prompt) -> int:
             return exchange.call.state.prompt_cache.match(exchange.call.owner(model), prompt)
@@ -69,7 +72,7 @@ class _Conversation:
         except ConnectionError:
             self._exchange.call.state.clients_left += 1
         finally:
-            self._charge()
+            self._charge(is_complete=False)  # what was begun and not finished
         return self._socket
 
     async def _answer(self, message: WSMessage) -> bool:
@@ -88,6 +91,8 @@ class _Conversation:
             if event.tokens and self._plan.token_ms:
                 await asyncio.sleep(self._plan.token_ms / 1000)
             self._generated_tokens += event.tokens
+            if event.document["type"] == "response.done":
+                self._charge(is_complete=True)
             await self._send(event)
             if self._session.is_responding and await self._is_broken_off():
                 return False
@@ -109,11 +114,15 @@ class _Conversation:
             document = {**document, "response": {**document["response"], "usage": None}}
         await self._socket.send_str(orjson.dumps(document).decode())
 
-    def _charge(self) -> None:
-        session = self._session
-        if session.spent != Buckets():
-            charge = Charge(self._model, session.spent)
-            self._exchange.call.charge_for(charge, is_complete=not session.is_responding)
+    def _charge(self, *, is_complete: bool) -> None:
+        """Write a line for what was spent since the last one: each response has its own."""
+        spent = difference(self._session.spent, self._charged)
+        if spent == Buckets():
+            return
+        self._responses += 1
+        self._charged = self._session.spent
+        charge = Charge(self._model, spent)
+        self._exchange.call.charge_part(self._responses, charge, is_complete=is_complete)
 
 
 def _read_event(message: WSMessage) -> Document:

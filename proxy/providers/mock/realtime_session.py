@@ -200,7 +200,7 @@ class RealtimeSession:
         yield from self._say(response["id"], item, self._words(prompt), speaks=speaks)
         if options.get("conversation") != "none":
             yield from self._add(item)
-        used = _usage_document(_difference(self.spent, before))
+        used = _usage_document(difference(self.spent, before))
         response |= {"status": "completed", "output": [item], "usage": used}
         self.is_responding = False
         yield _event("response.done", response=response)
@@ -310,7 +310,7 @@ def _sound(token: str) -> str:
     return b64encode(noise * (_AUDIO_FRAME_BYTES // len(noise))).decode()
 
 
-def _difference(after: Buckets, before: Buckets) -> Buckets:
+def difference(after: Buckets, before: Buckets) -> Buckets:
     earlier = before.counts()
     return Buckets(**{name: count - earlier[name] for name, count in after.counts().items()})
 

@@ -83,6 +83,13 @@ class Call:
         if self._is_first_charge():
             self.state.bill.record_charge(self.bill_id, charge, is_complete=is_complete)
 
+    def charge_part(self, number: int, charge: Charge, *, is_complete: bool) -> None:
+        """Write the line of one part of a long call, such as a response of a realtime session."""
+        request, _, attempt = self.bill_id.partition(".")
+        line_id = f"{request}-{number}.{attempt or 1}"
+        self.state.billed += 1
+        self.state.bill.record_charge(line_id, charge, is_complete=is_complete)
+
     def _is_first_charge(self) -> bool:
         if self.is_billed:
             return False

@@ -62,21 +62,26 @@ async def test_text_response(mock: MockServer) -> None:
     assert len({event.event_id for event in events}) == len(events)
 
 
-async def test_session_is_one_line_on_the_bill(mock: MockServer) -> None:
+async def test_each_response_is_one_line_on_the_bill(mock: MockServer) -> None:
     used: list[Any] = []
-    headers = {"x-client-request-id": "call-1"}
+    headers = {"x-client-request-id": "call.1"}
     async with mock.client.realtime.connect(model=MODEL, extra_headers=headers) as connection:
         await say_hello(connection)
-        for _ in range(2):
+        assert await mock.get("/mock/bill") == []
+        for number in (1, 2):
             await connection.response.create()
             used.append((await until(connection, "response.done"))[-1].response.usage)
-        assert await mock.get("/mock/bill") == []
-    (line,) = await mock.bill_when(bool)
+            assert len(await mock.get("/mock/bill")) == number
+    lines = await mock.bill_when(bool)
     assert used[1].input_tokens > used[0].input_tokens  # it reads its first answer, too
-    assert line["input_tokens"] == sum(usage.input_tokens for usage in used)
-    assert line["output_tokens"] == sum(usage.output_tokens for usage in used)
-    cost = line["input_tokens"] * 5_000_000 + line["output_tokens"] * 20_000_000
-    assert (line["id"], line["cost_picousd"], line["complete"]) == ("call-1", cost, True)
+    for number, (line, usage) in enumerate(zip(lines, used, strict=True), 1):
+        assert (line["input_tokens"], line["output_tokens"]) == (
+            usage.input_tokens,
+            usage.output_tokens,
+        )
+        cost = line["input_tokens"] * 5_000_000 + line["output_tokens"] * 20_000_000
+        assert (line["id"], line["cost_picousd"]) == (f"call-{number}.1", cost)
+        assert line["complete"]
 
 
 async def test_audio_in_and_out(mock: MockServer) -> None:
@@ -102,7 +107,7 @@ async def test_long_prompts_are_cached(mock: MockServer) -> None:
             await connection.response.create()
             usage: Any = (await until(connection, "response.done"))[-1].response.usage
     assert usage.input_token_details.cached_tokens >= 1024
-    (line,) = await mock.bill_when(bool)
+    line = (await mock.bill_when(lambda lines: len(lines) == 2))[-1]
     assert line["cache_read_tokens"] == usage.input_token_details.cached_tokens
 
 
