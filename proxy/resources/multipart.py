@@ -4,23 +4,20 @@ Called by relay.py. The form itself is never taken apart: boundary, order and fi
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from proxy.errors import InvalidRequestError
 
 PEEK_BYTES = 1_048_576
 BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^\s;]{1,70}))', re.IGNORECASE)
-# A part's head: bounded, so that a hostile one costs no more than its own bytes.
-MODEL_HEAD = re.compile(
-    rb'Content-Disposition:[^\r\n]{0,200};\s*name="?model"?(?:;[^\r\n]{0,200})?\r\n'
-    rb"(?:[^\r\n]{1,200}\r\n){0,8}\r\n",
-    re.IGNORECASE,
+NAME = re.compile(
+    rb'^Content-Disposition:[^\r\n]{0,512}?;\s*name="?([\w\[\]]{1,64})"?\s*(?:;|\r|$)',
+    re.IGNORECASE | re.MULTILINE,
 )
-REFERENCE_HEAD = re.compile(
-    rb'Content-Disposition:[^\r\n]{0,200};\s*name="?(\w{1,64}_ids?)(?:\[\])?"?\r\n'
-    rb"(?:[^\r\n]{1,200}\r\n){0,8}\r\n",
-    re.IGNORECASE,
-)
+IS_FILE = re.compile(rb"^Content-Disposition:[^\r\n]{0,512};\s*filename", re.IGNORECASE | re.MULTILINE)
+REFERENCE = re.compile(r"(\w+_ids?)(?:\[\])?")
+LONGEST_HEAD_BYTES = 2048  # of one part: a hostile one costs no more than its own bytes
 LONGEST_MODEL_BYTES = 256
 
 
@@ -44,36 +41,37 @@ def boundary_of(content_type: str) -> bytes:
 
 def find_model(peeked: bytes, boundary: bytes) -> FormField | None:
     """Find the form's `model` among the bytes seen so far; None while it is not whole."""
-    for start, end in _parts(peeked, boundary):
-        head = MODEL_HEAD.match(peeked, start, end)
-        if head is not None:
-            if end - head.end() > LONGEST_MODEL_BYTES:
+    for name, field in _fields(peeked, boundary):
+        if name == "model":
+            if field.end - field.start > LONGEST_MODEL_BYTES:
                 raise InvalidRequestError("The field model is too long.", "Name one model.")
-            value = peeked[head.end() : end].decode(errors="replace").strip()
-            return FormField(value, head.end(), end)
+            return field
     return None
 
 
 def form_references(peeked: bytes, boundary: bytes) -> list[tuple[str, str]]:
     """Return (field, value) of every field of the form that is named like an object's id."""
     found = []
-    for start, end in _parts(peeked, boundary):
-        head = REFERENCE_HEAD.match(peeked, start, end)
-        if head is not None:
-            value = peeked[head.end() : end].decode(errors="replace").strip()
-            found.append((head[1].decode(), value[:LONGEST_MODEL_BYTES]))
+    for name, field in _fields(peeked, boundary):
+        match = REFERENCE.fullmatch(name)
+        if match is not None:
+            found.append((match[1], field.value[:LONGEST_MODEL_BYTES]))
     return found
 
 
-def _parts(data: bytes, boundary: bytes) -> list[tuple[int, int]]:
-    """Where the heads of whole parts begin and their values end."""
-    parts = []
+def _fields(data: bytes, boundary: bytes) -> Iterator[tuple[str, FormField]]:
+    """Iterate over the whole fields that are no files, whatever the order of their headers."""
     at = data.find(boundary)
     while at >= 0:
         start = at + len(boundary) + 2
         following = data.find(b"\r\n" + boundary, start)
         if following < 0:
-            break
-        parts.append((start, following))
+            return
+        head_end = data.find(b"\r\n\r\n", start, min(start + LONGEST_HEAD_BYTES, following))
+        head = data[start:head_end] if head_end >= 0 else b""
+        name = NAME.search(head)
+        if name is not None and not IS_FILE.search(head):
+            value = data[head_end + 4 : following]
+            text = value[: LONGEST_MODEL_BYTES + 1].decode(errors="replace").strip()
+            yield name[1].decode(), FormField(text, head_end + 4, following)
         at = following + 2
-    return parts

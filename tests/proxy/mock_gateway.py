@@ -76,6 +76,7 @@ async def mock_gateway(directory: Path, **options: Any) -> AsyncIterator[MockGat
             models = {name: (Target(play, name),) for play, name in MODELS.items()}
             models |= {
                 "text-embedding-3-small": (Target("openai", "text-embedding-3-small"),),
+                "whisper": (Target("openai", "gpt-4o-transcribe"),),  # a public name of its own
                 "gemini-embedding-001": (Target("gemini", "gemini-embedding-001"),),
             }
             async with (
