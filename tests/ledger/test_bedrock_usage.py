@@ -25,10 +25,8 @@ def test_a_well_formed_block_gives_back_its_buckets(
         "cacheDetails": [{"ttl": "5m", "inputTokens": five}, {"ttl": "1h", "inputTokens": hour}],
     }
 
-    assert buckets_from_bedrock_usage(usage) == (
-        TokenBuckets(text, read, five, hour, 0, 0, out),
-        [],
-    )
+    expected = TokenBuckets(text, read, five, hour, output_tokens=out)
+    assert buckets_from_bedrock_usage(usage) == (expected, [])
 
 
 def test_a_total_that_nothing_explains_is_output_and_reported() -> None:
@@ -49,5 +47,5 @@ def test_a_total_that_nothing_explains_is_output_and_reported() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_usage_block_is_refused(usage: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="usage|count"):
+    with pytest.raises(ValueError, match=r"usage|count"):
         buckets_from_bedrock_usage(usage)

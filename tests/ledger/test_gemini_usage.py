@@ -16,11 +16,14 @@ def modalities(**tokens: int) -> list[dict[str, Any]]:
     return [{"modality": kind.upper(), "tokenCount": count} for kind, count in tokens.items()]
 
 
-@given(*[counts] * 9)
-def test_a_well_formed_block_gives_back_its_buckets(
-    text: int, cached: int, audio: int, image: int, tool: int,
-    answer: int, thoughts: int, spoken: int, drawn: int,
-) -> None:  # fmt: skip
+NAMES = ("text", "cached", "audio", "image", "tool", "answer", "thoughts", "spoken", "drawn")
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(NAMES, counts)))
+def test_a_well_formed_block_gives_back_its_buckets(split: dict[str, int]) -> None:
+    text, cached, audio, image, tool, answer, thoughts, spoken, drawn = (
+        split[name] for name in NAMES
+    )
     usage = {
         "promptTokenCount": text + cached + audio + image,
         "cachedContentTokenCount": cached,
@@ -30,26 +33,21 @@ def test_a_well_formed_block_gives_back_its_buckets(
         "candidatesTokenCount": answer + spoken + drawn,
         "candidatesTokensDetails": modalities(text=answer, audio=spoken, image=drawn),
         "thoughtsTokenCount": thoughts,
-        "totalTokenCount": text
-        + cached
-        + audio
-        + image
-        + tool
-        + answer
-        + spoken
-        + drawn
-        + thoughts,
+        "totalTokenCount": sum(split.values()),
         "trafficType": "ON_DEMAND",
     }
+    expected = TokenBuckets(
+        input_tokens=text + tool,
+        cache_read_tokens=cached,
+        audio_input_tokens=audio,
+        image_input_tokens=image,
+        output_tokens=answer,
+        reasoning_tokens=thoughts,
+        audio_output_tokens=spoken,
+        image_output_tokens=drawn,
+    )
 
-    assert buckets_from_gemini_usage(usage) == (
-        TokenBuckets(
-            input_tokens=text + tool, cache_read_tokens=cached, audio_input_tokens=audio,
-            image_input_tokens=image, output_tokens=answer, reasoning_tokens=thoughts,
-            audio_output_tokens=spoken, image_output_tokens=drawn,
-        ),
-        [],
-    )  # fmt: skip
+    assert buckets_from_gemini_usage(usage) == (expected, [])
 
 
 @given(
@@ -63,7 +61,7 @@ def test_a_well_formed_block_gives_back_its_buckets(
             "totalTokenCount": counts,
             "promptTokensDetails": counts.map(lambda n: modalities(audio=n, video=n)),
         },
-    )  # fmt: skip
+    )
 )
 def test_buckets_always_sum_to_the_providers_totals(usage: dict[str, Any]) -> None:
     buckets, _ = buckets_from_gemini_usage(usage)
@@ -109,5 +107,5 @@ def test_an_unknown_modality_and_an_unknown_count_are_reported() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_usage_block_is_refused(usage: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="usage|count|Details"):
+    with pytest.raises(ValueError, match=r"usage|count|Details"):
         buckets_from_gemini_usage(usage)
