@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
-from ledger.token_buckets import TokenBuckets, buckets_from_openai_usage
+from ledger.token_buckets import TokenBuckets
 
 __all__ = [
     "Price",
     "PriceState",
     "Quote",
     "TokenBuckets",
-    "buckets_from_openai_usage",
     "cost_picousd",
     "dearest",
     "state_for",

@@ -7,13 +7,11 @@ those of OpenAI's API reference (chat, embeddings, responses) with what compatib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-_MOST_TOKENS = 10**9  # no request has more; beyond it a number is garbage and would overflow sums
-_MOST_OPEN_KEYS = 32
-_LONGEST_KEY = 100
-_DEEPEST = 3
+from ledger.usage_counts import MOST_OPEN_KEYS, read_counts, share_out
 
-_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
-_OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
+# The last of each is what realtime and transcription say.
+_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+_OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
 _ANTHROPIC_KEYS = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _USAGE_COUNTS = frozenset({
     "prompt_tokens", "input_tokens", "completion_tokens", "output_tokens", "total_tokens",
@@ -83,10 +81,10 @@ def buckets_from_openai_usage(usage: Mapping[str, Any]) -> tuple[TokenBuckets, l
     whole number from 0 to 10^9.
     """
     open_keys: list[str] = []
-    counts = _counts(usage, "", _USAGE_COUNTS, open_keys)
+    counts = read_counts(usage, "", _USAGE_COUNTS, open_keys, _NOT_COUNTS)
     inputs = _input_buckets(usage, counts, open_keys)
     outputs = _output_buckets(usage, counts, sum(inputs.values()), open_keys)
-    return TokenBuckets(**inputs, **outputs), open_keys[:_MOST_OPEN_KEYS]
+    return TokenBuckets(**inputs, **outputs), open_keys[:MOST_OPEN_KEYS]
 
 
 def _input_buckets(
@@ -120,7 +118,7 @@ def _input_buckets(
         "cache_write_5m_tokens": writes - hour_writes,
         "cache_read_tokens": reads,
     }
-    return _share_out(prompt, wanted, "input_tokens", open_keys)
+    return share_out(prompt, wanted, "input_tokens", open_keys)
 
 
 def _output_buckets(
@@ -142,23 +140,7 @@ def _output_buckets(
         "image_output_tokens": details.get("image_tokens", 0),
         "reasoning_tokens": reasoning,
     }
-    return _share_out(completion + surplus, wanted, "output_tokens", open_keys)
-
-
-def _share_out(
-    total: int, wanted: Mapping[str, int], rest_name: str, open_keys: list[str]
-) -> dict[str, int]:
-    """Gives each bucket what it wants while the total lasts, in order; the rest is plain text."""
-    shares: dict[str, int] = {}
-    rest = total
-    for name, tokens in wanted.items():
-        share = min(tokens, rest)
-        rest -= share
-        shares[name] = share
-        if share < tokens:
-            open_keys.append(f"{name} exceeds its total")
-    shares[rest_name] = rest
-    return shares
+    return share_out(completion + surplus, wanted, "output_tokens", open_keys)
 
 
 def _hour_writes(usage: Mapping[str, Any], details: Mapping[str, Any], open_keys: list[str]) -> int:
@@ -178,7 +160,9 @@ def _details(
     """The first details block there is, as it came and as its counts."""
     for name in names:
         if usage.get(name) is not None:
-            return usage[name], _counts(usage[name], f"{name}.", _DETAIL_COUNTS, open_keys)
+            path = f"{name}."
+            counts = read_counts(usage[name], path, _DETAIL_COUNTS, open_keys, _NOT_COUNTS)
+            return usage[name], counts
     return {}, {}
 
 
@@ -186,33 +170,6 @@ def _nested(
     parent: Mapping[str, Any], name: str, known: frozenset[str], open_keys: list[str]
 ) -> dict[str, int]:
     value = parent.get(name)
-    return {} if value is None else _counts(value, f"{name}.", known, open_keys)
-
-
-def _counts(
-    block: Mapping[str, Any], path: str, known: frozenset[str], open_keys: list[str]
-) -> dict[str, int]:
-    """The known counts of one block, checked; unknown keys that count anything are noted."""
-    if type(block) is not dict and not isinstance(block, Mapping):
-        raise ValueError(f"usage {path} is not an object")
-    counts: dict[str, int] = {}
-    for key, value in block.items():
-        if key in known:
-            if type(value) is int and 0 <= value <= _MOST_TOKENS:
-                counts[key] = value
-            elif value is not None:
-                raise ValueError(f"{path}{key} is not a token count: {str(value)[:40]}")
-        elif key not in _NOT_COUNTS:
-            _note_unknown(f"{path}{key}", value, open_keys)
-    return counts
-
-
-def _note_unknown(path: str, value: Any, open_keys: list[str], depth: int = 0) -> None:
-    """Notes the paths at or under an unknown key that hold a number other than zero."""
-    if len(open_keys) >= _MOST_OPEN_KEYS:
-        return
-    if isinstance(value, Mapping) and depth < _DEEPEST:
-        for key, inner in value.items():
-            _note_unknown(f"{path}.{key}", inner, open_keys, depth + 1)
-    elif isinstance(value, int | float) and not isinstance(value, bool) and value:
-        open_keys.append(path[:_LONGEST_KEY])
+    if value is None:
+        return {}
+    return read_counts(value, f"{name}.", known, open_keys, _NOT_COUNTS)

@@ -13,8 +13,10 @@ import orjson
 from config.clock import Clock
 from config.metrics import Metrics
 from ledger.events import PROVIDER_USAGE_LIMIT_BYTES, AttemptEnd, Outcome
-from ledger.rating import TokenBuckets, buckets_from_openai_usage
+from ledger.rating import TokenBuckets
 from ledger.sink import EventSink
+from ledger.usage_dialects import buckets_from_usage, tier_from_usage
+from ledger.usage_units import units_from_usage
 from policies.snapshot import Target
 from proxy.answers import StoredAnswer
 from proxy.context import RequestContext
@@ -134,10 +136,13 @@ def put_usage(end: AttemptEnd, usage: Mapping[str, Any] | None, metrics: Metrics
         return
     end.provider_usage = raw[:PROVIDER_USAGE_LIMIT_BYTES].decode(errors="replace")
     try:
-        buckets, unpriced = buckets_from_openai_usage(usage)
+        buckets, unpriced = buckets_from_usage(usage)
+        units = units_from_usage(usage)
     except ValueError:
         return
     put_buckets(end, buckets)
+    end.units = {**end.units, **units}
+    end.served_tier = end.served_tier or tier_from_usage(usage)
     end.usage_source = "provider"
     if unpriced:
         end.unpriced_keys = unpriced
