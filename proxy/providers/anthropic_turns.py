@@ -12,7 +12,6 @@ from proxy.providers.messages_checks import objects, parse_arguments, refused, t
 from proxy.providers.translation import Document
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
-THINKING_FIELDS = ("type", "thinking", "signature", "data")
 LEGACY_HINT = "Use 'tools' and messages of role 'tool'."
 
 
@@ -77,10 +76,14 @@ def _assistant_blocks(message: dict[str, Any], where: str) -> list[Document]:
 
 def _thinking_blocks(message: Mapping[str, Any], where: str) -> list[Document]:
     """Give back the thoughts of an earlier answer; without their signature they are not wanted."""
-    blocks = []
+    blocks: list[Document] = []
     for _, block in objects(message.get("thinking_blocks"), f"{where}.thinking_blocks"):
-        if block.get("signature") or block.get("type") == "redacted_thinking":
-            blocks.append({name: block[name] for name in THINKING_FIELDS if name in block})
+        if block.get("type") == "redacted_thinking":
+            blocks.append({"type": "redacted_thinking", "data": block.get("data") or ""})
+        elif block.get("signature"):
+            thinking = block.get("thinking") or ""  # a model may keep the text to itself
+            signed = {"type": "thinking", "thinking": thinking, "signature": block["signature"]}
+            blocks.append(signed)
     return blocks
 
 
