@@ -163,7 +163,9 @@ async def test_parallel_calls_and_their_results(client: AsyncOpenAI) -> None:
         "get_weather", "get_time",
     ]  # fmt: skip
     assert (calls[0].model_extra or {})["extra_content"]["google"]["thought_signature"]
-    results = [{"role": "tool", "tool_call_id": call.id, "content": "12"} for call in calls]
+    results: list[Any] = [
+        {"role": "tool", "tool_call_id": call.id, "content": "12"} for call in calls
+    ]
     said: Any = message.model_dump(exclude_none=True)
     after = await client.chat.completions.create(
         model=model, messages=[*BOTH, said, *results], tools=WEATHER

@@ -20,7 +20,7 @@ def test_text() -> None:
     last = as_stream(exchange["gemini"][-1:])
     tap = tapped()
     assert tap.feed(data) == data.removesuffix(last)
-    assert not tap.is_done
+    assert tap.kept_stream is None
     assert tap.finish() == b""
     assert tap.is_done
     assert tap.held == last
