@@ -59,8 +59,9 @@ class GeminiTap:
     def finish(self) -> bytes:
         """The upstream ended: read an unterminated last event, and see whether it was the end."""
         passed = b""
-        if _is_document(data_of(self._framer.pending + b"\n\n")):
-            passed = self.feed(b"\n\n")
+        rest = self._framer.pending
+        if _is_document(data_of(rest + b"\n\n")):
+            passed = self.feed(b"\n" if rest.endswith(b"\n") else b"\n\n")
         self.is_done = not self._has_failed() and self._may_be_over()
         return passed
 

@@ -100,7 +100,7 @@ def test_values_too_deep_to_send_on() -> None:
 
 
 def test_nothing_asked_nothing_sent() -> None:
-    unsaid = {
+    unsaid: dict[str, Any] = {
         "user": "u", "metadata": {"a": "b"}, "store": True, "stream": True, "n": 1, "stop": [],
         "temperature": None, "tools": [], "tool_choice": None, "response_format": {"type": "text"},
         "modalities": ["text"], "service_tier": "auto", "prediction": {"type": "content"},
