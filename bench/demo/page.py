@@ -184,7 +184,8 @@ def _table(section: Section, policies: Sequence[str]) -> str:
     note = f"<p class='note'>{escape(section.note)}</p>" if section.note else ""
     return (
         f"<section><h2>{escape(section.title)}</h2>{note}<div class='scroll'>"
-        f"<table class='figures'><tr><th></th><th>kind</th>{head}</tr>{rows}</table></div></section>"
+        f"<table class='figures'><tr><th></th><th>kind</th>{head}</tr>{rows}</table>"
+        "</div></section>"
     )
 
 
