@@ -53,7 +53,7 @@ def injects_usage(ctx: RequestContext, door: UpstreamDoor) -> bool:
         ctx.is_streaming
         and not ctx.asked_usage
         and ctx.dialect.usage_is_asked_for
-        and door.upstream.stream_usage
+        and door.asks_usage
     )
 
 

@@ -18,9 +18,11 @@ from policies.model import Policy
 from policies.snapshot import Snapshot, Target, Upstream, read_snapshot_file
 from proxy.connector import check_upstream_url
 from proxy.providers.addresses import AddressBook, fixed_headers
-from proxy.providers.families import Family, family_of
+from proxy.providers.bedrock import ConverseCalls
+from proxy.providers.families import Family, asks_usage, family_of
 
 USER_AGENT = "netra-apex"
+MOCK_REGION = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class UpstreamDoor:
     host: str
     allows_private: bool
     is_mock: bool
+    asks_usage: bool  # of streams, in stream_options
+    converse: ConverseCalls | None = None  # who signs the calls of kind bedrock
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,16 @@ def open_door(upstream: Upstream) -> UpstreamDoor:
         host=addresses.base.host or "",
         allows_private=allows_private,
         is_mock=is_mock,
+        asks_usage=asks_usage(upstream),
+        converse=_converse_of(upstream, addresses),
     )
+
+
+def _converse_of(upstream: Upstream, addresses: AddressBook) -> ConverseCalls | None:
+    if family_of(upstream) != "bedrock":
+        return None
+    region = upstream.region or (MOCK_REGION if upstream.kind == MOCK_KIND else "")
+    return ConverseCalls(api_key=upstream.api_key, region=region, base_url=str(addresses.base))
 
 
 class SnapshotHolder:

@@ -16,7 +16,7 @@ from proxy.answer_reading import AnswerReader, AttemptFailedError, UpstreamAnswe
 from proxy.breaker import Breaker, Breakers
 from proxy.context import RequestContext
 from proxy.errors import GatewayError
-from proxy.providers.calls import Prepared, prepare_call
+from proxy.providers.calls import Prepared, Preparer
 from proxy.providers.translation import UntranslatableError
 from proxy.recorder import Recorder
 from proxy.refusals import refusal_of
@@ -53,6 +53,7 @@ class UpstreamCaller:
         metrics: Metrics,
     ) -> None:
         self._client = client
+        self._preparer = Preparer(clock)
         self._reader = AnswerReader(recorder, ownership, clock, metrics)
         self._recorder = recorder
         self._clock = clock
@@ -160,9 +161,7 @@ class UpstreamCaller:
         """Make one call; raises AttemptFailedError."""
         door = ctx.live.doors[target.upstream]
         try:
-            prepared = prepare_call(
-                ctx, target, door, caller, f"{ctx.request_id}.{ctx.attempts + 1}"
-            )
+            prepared = self._preparer.prepare(ctx, target, door, caller)
         except UntranslatableError as error:
             raise AttemptFailedError(untranslatable(error.message, error.hint)) from error
         end = self._recorder.open(ctx, target)

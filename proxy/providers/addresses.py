@@ -11,13 +11,13 @@ from yarl import URL
 
 from config.provider_kinds import MOCK_KIND
 from policies.snapshot import Upstream
-from proxy.providers.compatible import base_url_of
-from proxy.providers.families import Family, family_of
+from proxy.providers.bedrock import host_url
+from proxy.providers.compatible import COMPATIBLE
+from proxy.providers.families import Family, family_of, played_kind
 
 ANTHROPIC_VERSION = "2023-06-01"
 MOST_KEPT_URLS = 4096
 PUBLIC_BASE_URLS: dict[Family, str] = {
-    "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com",
     "gemini": "https://generativelanguage.googleapis.com/v1beta",
 }
@@ -129,10 +129,11 @@ def _is_azure_v1(base: URL) -> bool:
 def public_base(upstream: Upstream) -> URL:
     """Return the root of an upstream's API with a slash at its end; an empty URL for none."""
     family = family_of(upstream)
-    own = base_url_of(upstream.kind) if family == "openai" else ""
+    compatible = COMPATIBLE.get(played_kind(upstream))
+    own = compatible.base_url if compatible is not None else ""
     text = upstream.base_url or own or PUBLIC_BASE_URLS.get(family, "")
     if not text and family == "bedrock":
-        text = f"https://bedrock-runtime.{upstream.region or 'us-east-1'}.amazonaws.com"
+        text = host_url(upstream.region)
     if upstream.kind == MOCK_KIND and family != "openai":
         # The mock's own root: every family has its paths below it.
         root = text.removesuffix("/").removesuffix("/v1")

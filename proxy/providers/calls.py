@@ -10,11 +10,12 @@ import orjson
 from multidict import CIMultiDict
 from yarl import URL
 
+from config.clock import Clock
 from policies.snapshot import Target
 from proxy.bodies import body_for, changed_document
 from proxy.context import RequestContext
 from proxy.live import UpstreamDoor
-from proxy.providers.matrix import Way, way_of
+from proxy.providers.matrix import way_of
 from proxy.providers.translation import Translator, UntranslatableError
 from proxy.wire_headers import headers_up
 
@@ -28,24 +29,39 @@ class Prepared(NamedTuple):
     translator: Translator | None = None
 
 
-def prepare_call(
-    ctx: RequestContext, target: Target, door: UpstreamDoor, caller: Mapping[str, str], call_id: str
-) -> Prepared:
-    """Build the request of an attempt; raises UntranslatableError, before anything is recorded."""
-    way = way_of(ctx.endpoint, door.family, door.upstream.kind)
-    if way.action == "refuse":
-        raise UntranslatableError(refusal_text(ctx.endpoint, door), way.hint, param="model")
-    url = door.addresses.url(way.path, target.model, is_streaming=ctx.is_streaming)
-    headers = headers_up(
-        caller, door.headers, call_id, is_mock=door.is_mock, is_translated=bool(way.translator)
-    )
-    return Prepared(url, headers, _body(ctx, target, door, way), way.translator)
+class Preparer:
+    """Prepares the attempts of one proxy process."""
 
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
 
-def _body(ctx: RequestContext, target: Target, door: UpstreamDoor, way: Way) -> bytes:
-    if way.translator is None:
-        return body_for(ctx, target, door)
-    return orjson.dumps(way.translator.request(changed_document(ctx, target, door)))
+    def prepare(
+        self, ctx: RequestContext, target: Target, door: UpstreamDoor, caller: Mapping[str, str]
+    ) -> Prepared:
+        """Build the request of an attempt that is not open yet; raises UntranslatableError."""
+        way = way_of(ctx.endpoint, door.upstream)
+        if way.action == "refuse":
+            raise UntranslatableError(refusal_text(ctx.endpoint, door), way.hint, param="model")
+        headers = headers_up(
+            caller,
+            door.headers,
+            f"{ctx.request_id}.{ctx.attempts + 1}",
+            is_mock=door.is_mock,
+            is_translated=bool(way.translator),
+        )
+        if way.translator is None:
+            url = door.addresses.url(way.path, target.model, is_streaming=ctx.is_streaming)
+            return Prepared(url, headers, body_for(ctx, target, door))
+        document = way.translator.request(changed_document(ctx, target, door))
+        if door.converse is None:
+            url = door.addresses.url(way.path, target.model, is_streaming=ctx.is_streaming)
+            return Prepared(url, headers, orjson.dumps(document), way.translator)
+        call = door.converse.prepare(
+            target.model, document, is_streaming=ctx.is_streaming, now_us=self._clock.now_us()
+        )
+        for name, value in call.headers.items():
+            headers[name] = value
+        return Prepared(URL(call.url, encoded=True), headers, call.body, way.translator)
 
 
 def refusal_text(endpoint: str, door: UpstreamDoor) -> str:

@@ -7,11 +7,12 @@ direct way is written; where neither works the caller gets a 400 that says what 
 
 from typing import Literal, NamedTuple
 
+from policies.snapshot import Upstream
 from proxy.providers.anthropic_translator import ChatToAnthropic
+from proxy.providers.bedrock import ChatToConverse
 from proxy.providers.chain import Chain
-from proxy.providers.compatible import serves
 from proxy.providers.completions_to_chat import CompletionsToChat
-from proxy.providers.families import FAMILIES, Family
+from proxy.providers.families import FAMILIES, Family, family_of, serves
 from proxy.providers.gemini_translators import ChatToGemini, EmbeddingsToGemini
 from proxy.providers.messages_translator import MessagesToChat
 from proxy.providers.responses_to_chat import ResponsesToChat
@@ -45,12 +46,14 @@ def _refuse(hint: str) -> Way:
 CHAT_TO: dict[Family, tuple[str, Translator]] = {
     "anthropic": ("messages", ChatToAnthropic()),
     "gemini": ("gemini", ChatToGemini()),
+    "bedrock": ("bedrock", ChatToConverse()),
 }
 TO_CHAT: dict[str, Translator] = {
     "messages": MessagesToChat(),
     "responses": ResponsesToChat(),
     "completions": CompletionsToChat(),
 }
+OPENAI_DIALECTS = frozenset({"chat", "embeddings", "responses", "input_tokens", "completions"})
 OWN: dict[str, tuple[Family, ...]] = {
     "chat": OPENAI_FAMILIES,
     "embeddings": OPENAI_FAMILIES,
@@ -82,10 +85,10 @@ def _way(endpoint: str, family: Family) -> Way:
         return _translate("gemini_batch_embed", EmbeddingsToGemini())
     if endpoint in HINTS:
         return _refuse(HINTS[endpoint])
-    if endpoint not in {"chat", *TO_CHAT} or family not in {*CHAT_TO, *OPENAI_FAMILIES}:
-        return _refuse("to come")
     if family in OPENAI_FAMILIES:
         return _translate("chat", TO_CHAT[endpoint])
+    if family == "litellm":
+        return _refuse("to come")
     path, inner = CHAT_TO[family]
     return _translate(path, inner if endpoint == "chat" else Chain(TO_CHAT[endpoint], inner))
 
@@ -99,10 +102,11 @@ AS_CHAT: dict[str, Way] = {
 }
 
 
-def way_of(endpoint: str, family: Family, kind: str) -> Way:
-    """Return what becomes of a dialect at an upstream of this family and kind."""
-    if family == "openai" and not serves(kind, endpoint):
+def way_of(endpoint: str, upstream: Upstream) -> Way:
+    """Return what becomes of a dialect at an upstream."""
+    family = family_of(upstream)
+    if family == "openai" and endpoint in OPENAI_DIALECTS and not serves(upstream, endpoint):
         return AS_CHAT.get(endpoint) or _refuse(
-            f"Servers of kind {kind} do not offer it; use an upstream of another kind."
+            f"Servers of kind {upstream.kind} do not offer it; use an upstream of another kind."
         )
     return WAYS[endpoint, family]

@@ -15,7 +15,9 @@ NAME = re.compile(
     rb'^Content-Disposition:[^\r\n]{0,512}?;\s*name="?([\w\[\]]{1,64})"?\s*(?:;|\r|$)',
     re.IGNORECASE | re.MULTILINE,
 )
-IS_FILE = re.compile(rb"^Content-Disposition:[^\r\n]{0,512};\s*filename", re.IGNORECASE | re.MULTILINE)
+IS_FILE = re.compile(
+    rb"^Content-Disposition:[^\r\n]{0,512};\s*filename", re.IGNORECASE | re.MULTILINE
+)
 REFERENCE = re.compile(r"(\w+_ids?)(?:\[\])?")
 LONGEST_HEAD_BYTES = 2048  # of one part: a hostile one costs no more than its own bytes
 LONGEST_MODEL_BYTES = 256
