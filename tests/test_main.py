@@ -67,7 +67,7 @@ def test_the_command_line_itself_imports_nothing_heavy() -> None:
 async def test_the_help_of_usage_names_every_group(tmp_path: Path) -> None:
     _, out, _ = await run_verb("usage", "--help", environ=clean_environment(tmp_path, {}))
     said = " ".join(out.split())
-    assert f"{', '.join(DIMENSIONS)} (default" in said.replace(" or tenant", ", tenant")
+    assert f"{', '.join(DIMENSIONS)} (default" in said.replace(" or arm", ", arm")
 
 
 @pytest.mark.parametrize(
