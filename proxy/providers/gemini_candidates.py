@@ -16,6 +16,7 @@ from proxy.providers.translation import Document
 _REASONS = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
+    "CONTINUATION": "length",
     "SAFETY": "content_filter",
     "RECITATION": "content_filter",
     "LANGUAGE": "content_filter",
@@ -28,6 +29,7 @@ _REASONS = {
     "MODEL_ARMOR": "content_filter",
     "ESCALATION": "content_filter",
 }
+NOT_ENDED = "FINISH_REASON_UNSPECIFIED"
 # Said by "finish_reason": "stop" alone as well; every other reason goes along in Google's words.
 _PLAIN_REASONS = frozenset({"STOP", "MAX_TOKENS"})
 _CARRIED = (
@@ -39,7 +41,7 @@ _CARRIED = (
 def finish_reason(candidate: Mapping[str, Any], *, has_calls: bool) -> str | None:
     """Return the chat finish reason; None when the candidate has not ended."""
     reason = candidate.get("finishReason")
-    if not isinstance(reason, str) or not reason:
+    if not isinstance(reason, str) or reason in {"", NOT_ENDED}:
         return None
     known = _REASONS.get(reason, "stop")
     return "tool_calls" if known == "stop" and has_calls else known
@@ -69,16 +71,16 @@ def read_parts(candidate: Mapping[str, Any], seed: str, first_call: int = 0) -> 
     agree, two answers do not.
     """
     content = candidate.get("content")
-    parts = content.get("parts") if isinstance(content, Mapping) else None
+    parts = content.get("parts") if isinstance(content, dict) else None
     fields: Document = {}
     for part in parts if isinstance(parts, list) else ():
-        if isinstance(part, Mapping):
+        if isinstance(part, dict):
             _read_part(fields, part, seed, first_call)
     return fields
 
 
 def _read_part(fields: Document, part: Mapping[str, Any], seed: str, first_call: int) -> None:
-    if isinstance(part.get("functionCall"), Mapping):
+    if isinstance(part.get("functionCall"), dict):
         calls = fields.setdefault("tool_calls", [])
         calls.append(_tool_call(part, f"{seed}/{first_call + len(calls)}"))
         return
@@ -89,7 +91,7 @@ def _read_part(fields: Document, part: Mapping[str, Any], seed: str, first_call:
     if isinstance(text, str) and text:
         name = "reasoning_content" if part.get("thought") is True else "content"
         fields[name] = fields.get(name, "") + text
-    elif isinstance(part.get("inlineData"), Mapping):
+    elif isinstance(part.get("inlineData"), dict):
         _read_picture(fields, part["inlineData"])
 
 
@@ -122,15 +124,15 @@ def _tool_call(part: Mapping[str, Any], seed: str) -> Document:
 def read_logprobs(candidate: Mapping[str, Any]) -> Document | None:
     """Return the chat `logprobs` of a candidate; None when it has none."""
     result = candidate.get("logprobsResult")
-    chosen = result.get("chosenCandidates") if isinstance(result, Mapping) else None
-    if not isinstance(result, Mapping) or not isinstance(chosen, list):
+    chosen = result.get("chosenCandidates") if isinstance(result, dict) else None
+    if not isinstance(result, dict) or not isinstance(chosen, list):
         return None
     tops = result.get("topCandidates")
     tops = tops if isinstance(tops, list) else []
     entries = []
     for place, token in enumerate(chosen):
         top = tops[place] if place < len(tops) else None
-        others = top.get("candidates") if isinstance(top, Mapping) else None
+        others = top.get("candidates") if isinstance(top, dict) else None
         entry = _logprob(token)
         others = others if isinstance(others, list) else []
         entry["top_logprobs"] = [_logprob(other) for other in others]
@@ -139,7 +141,7 @@ def read_logprobs(candidate: Mapping[str, Any]) -> Document | None:
 
 
 def _logprob(token: Any) -> Document:
-    token = token if isinstance(token, Mapping) else {}
+    token = token if isinstance(token, dict) else {}
     text = str(token.get("token") or "")
     # Google leaves out a zero, which is the logarithm of certainty.
     value = token.get("logProbability") or 0.0
@@ -149,7 +151,7 @@ def _logprob(token: Any) -> Document:
 def block_reason(document: Mapping[str, Any]) -> Document | None:
     """Return the feedback on a prompt that was refused; None when it was not."""
     feedback = document.get("promptFeedback")
-    if not isinstance(feedback, Mapping):
+    if not isinstance(feedback, dict):
         return None
     is_block = feedback.get("blockReason") or feedback.get("blockReasonMessage")
     return dict(feedback) if is_block else None

@@ -17,7 +17,7 @@ def chat_usage(metadata: Any) -> Document | None:
 
     Google leaves out counts that are zero, so an absent one beside the prompt's is a zero.
     """
-    if not isinstance(metadata, Mapping) or not _is_count(metadata.get("promptTokenCount")):
+    if not isinstance(metadata, dict) or not _is_count(metadata.get("promptTokenCount")):
         return None
     prompt = _count(metadata, "promptTokenCount") + _count(metadata, "toolUsePromptTokenCount")
     thoughts = _count(metadata, "thoughtsTokenCount")
@@ -44,7 +44,7 @@ def chat_usage(metadata: Any) -> Document | None:
 
 def embeddings_usage(metadata: Any) -> Document | None:
     """Return the usage block of an embeddings answer; None when there is no count."""
-    if not isinstance(metadata, Mapping) or not _is_count(metadata.get("promptTokenCount")):
+    if not isinstance(metadata, dict) or not _is_count(metadata.get("promptTokenCount")):
         return None
     tokens = metadata["promptTokenCount"]
     return {"prompt_tokens": tokens, "total_tokens": tokens}
@@ -52,7 +52,7 @@ def embeddings_usage(metadata: Any) -> Document | None:
 
 def service_tier(metadata: Any) -> str | None:
     """Return the tier served, in OpenAI's word; None when the answer does not tell."""
-    tier = metadata.get("serviceTier") if isinstance(metadata, Mapping) else None
+    tier = metadata.get("serviceTier") if isinstance(metadata, dict) else None
     return _TIERS.get(tier.lower()) if isinstance(tier, str) else None
 
 

@@ -12,6 +12,7 @@ import orjson
 from proxy.streaming.framing import EventFramer, data_of, split_events
 
 _MOST_CANDIDATES = 128
+_NOT_ENDED = "FINISH_REASON_UNSPECIFIED"
 _TIERS = {"standard": "default"}  # other tiers have the same name everywhere
 
 
@@ -138,7 +139,7 @@ class GeminiTap:
             return
         self._candidates.add(index)
         reason = candidate.get("finishReason")
-        if isinstance(reason, str) and reason:
+        if isinstance(reason, str) and reason not in {"", _NOT_ENDED}:
             self.finish_reasons[index] = reason
 
 

@@ -83,6 +83,22 @@ def test_call_nested_too_deeply_is_an_error() -> None:
         gemini_to_chat(document, ASKED)
 
 
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [("CONTINUATION", "length"), ("SPII", "content_filter"), ("TOO_MANY_TOOL_CALLS", "stop"),
+     ("A_NEW_REASON", "stop"), ("FINISH_REASON_UNSPECIFIED", None), ("", None), (5, None)],
+)  # fmt: skip
+def test_reasons(reason: Any, finish: str | None) -> None:
+    stream = GeminiToChatStream(ASKED)
+    event = {**said("Hi", finishReason=reason), "usageMetadata": COUNTS}
+    chunks = read_stream(stream.feed(as_stream([event])))
+    assert stream.is_done == (finish is not None)
+    endings = [chunk["choices"][0] for chunk in chunks[1:-1]]
+    assert [ending["finish_reason"] for ending in endings] == ([finish] if finish else [])
+    if finish:
+        assert endings[0]["extra_content"]["google"]["finishReason"] == reason
+
+
 def test_comments_are_passed_over() -> None:
     stream = GeminiToChatStream(ASKED)
     assert stream.feed(b": ping\n\n\n\nevent: x\n\n") == b""
