@@ -2,6 +2,7 @@
 
     POST /v1/chat/completions   streamed or not    GET /v1/models[/{id}]   GET /health
     POST /v1/embeddings         float or base64    GET /mock/bill          GET /mock/calls
+    POST /v1/responses          streamed or not, kept, in the background: see responses.py
 
 Everything in an answer follows from the request body alone, but what the simulated prompt cache
 adds to its usage. A token is four characters. These request headers make it misbehave:
@@ -43,6 +44,7 @@ from proxy.providers.mock.failing import fail_before_answer
 from proxy.providers.mock.faults import read_plan
 from proxy.providers.mock.prices import PriceTable
 from proxy.providers.mock.rendering import Usage
+from proxy.providers.mock.responses import add_responses_routes
 from proxy.providers.mock.state import STATE, Call, MockState, answer_headers, new_request_id
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ def build_mock_app(bill: Bill) -> web.Application:
     app[STATE] = MockState(bill)
     app.router.add_post("/v1/chat/completions", answer_chat)
     app.router.add_post("/v1/embeddings", answer_embeddings)
+    add_responses_routes(app)
     app.router.add_get("/v1/models", list_models)
     app.router.add_get("/v1/models/{id:.+}", show_model)
     app.router.add_get("/mock/bill", show_bill)
