@@ -95,7 +95,7 @@ def usage_of(usage: object) -> Document | None:
     """Usage in the words of Responses: names change, every count stays; None when there is none."""
     if not isinstance(usage, Mapping) or not usage:
         return None
-    said: Document = {_USAGE_NAMES.get(name, name): value for name, value in usage.items()}
+    said: Document = {_USAGE_NAMES.get(name) or str(name): value for name, value in usage.items()}
     for name, least in (
         ("input_tokens_details", {"cached_tokens": 0, "cache_write_tokens": 0}),
         ("output_tokens_details", {"reasoning_tokens": 0}),

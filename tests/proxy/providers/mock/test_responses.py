@@ -220,7 +220,7 @@ async def test_input_is_counted_and_costs_nothing(mock: MockServer) -> None:
 
 
 async def test_a_long_prompt_is_cached(mock: MockServer) -> None:
-    asked = {"model": "gpt-4o", "input": "word " * 2000}
+    asked: dict[str, Any] = {"model": "gpt-4o", "input": "word " * 2000}
     await mock.client.responses.create(**asked)
     answer: Any = await mock.client.responses.create(**asked)
     cached_tokens = answer.usage.input_tokens_details.cached_tokens
