@@ -63,7 +63,7 @@ def request_digest(
             if name not in transport and name != "model"
         }
         # A list of unlike things cannot be confused: each part keeps its own JSON boundaries.
-        parts = [endpoint, model, scope_parts, digest, rest]
+        parts: list[Any] = [endpoint, model, scope_parts, digest, rest]
         if has_one_form(endpoint):
             parts.append(is_streaming or doc.get("stream") is True)
         canonical = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)

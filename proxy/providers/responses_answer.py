@@ -10,7 +10,7 @@ from typing import Any
 from proxy.providers.chat_source import text_of
 from proxy.providers.translation import Document
 
-_ECHOED = {
+_ECHOED: Document = {
     "instructions": None,
     "max_output_tokens": None,
     "metadata": {},
@@ -95,7 +95,7 @@ def usage_of(usage: object) -> Document | None:
     """Usage in the words of Responses: names change, every count stays; None when there is none."""
     if not isinstance(usage, Mapping) or not usage:
         return None
-    said = {_USAGE_NAMES.get(name, name): value for name, value in usage.items()}
+    said: Document = {_USAGE_NAMES.get(name) or str(name): value for name, value in usage.items()}
     for name, least in (
         ("input_tokens_details", {"cached_tokens": 0, "cache_write_tokens": 0}),
         ("output_tokens_details", {"reasoning_tokens": 0}),
@@ -137,7 +137,7 @@ def _annotations(given: object) -> list[Document]:
     flat: list[Document] = []
     for each in given if isinstance(given, list) else ():
         kind = each.get("type") if isinstance(each, dict) else None
-        inner = each.get(kind) if isinstance(each, dict) and isinstance(kind, str) else None
+        inner = each.get(kind) if isinstance(kind, str) else None
         if isinstance(inner, dict):
             flat.append({"type": kind, **inner})
     return flat

@@ -61,6 +61,11 @@ class ResponsesStream:
             self._end(out)
         return b"".join(out)
 
+    def error_event(self, message: str, code: str) -> bytes:
+        """Make the event that ends a stream whose upstream broke off, numbered as the next one."""
+        self._is_over = True
+        return self._events.error({"message": message, "code": code})
+
     def _read(self, doc: Document, out: list[bytes]) -> None:
         choices = doc.get("choices")
         if not self._frame and (doc.get("id") or choices):

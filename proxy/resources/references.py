@@ -4,6 +4,7 @@ Called by the pipeline for dialects and by the relay for everything else. An obj
 else is answered like one that does not exist: 404, with the same words.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ REFERENCE_FIELDS = frozenset({
     "input_file_id", "output_file_id", "training_file", "validation_file", "vector_store_id",
     "vector_store_ids", "container", "container_id", "container_ids", "batch_id", "upload_id",
     "part_ids", "assistant_id", "thread_id", "fine_tuning_job_id", "input_file_ids",
+    "cachedContent", "cached_content",
 })  # fmt: skip
 # Fields under which an object with an id of its own is meant, such as {"conversation": {"id": _}}.
 NESTED_FIELDS = frozenset({"conversation", "container"})
@@ -25,7 +27,19 @@ OPAQUE_FIELDS = frozenset({
 })  # fmt: skip
 STORED_ITEMS = frozenset({"item_reference"})
 MOST_REFERENCES = 1000
-MARKS = (b"_id", b"container", b"conversation", b"item_reference", b"training_file", b"reasoning")
+# Google's files are named by their address.
+FILE_ADDRESS = re.compile(r"https://[a-z0-9.-]*googleapis\.com/[^/]*/?files/\S+")
+ADDRESS_FIELDS = frozenset({"fileUri", "file_uri", "url", "file_url", "image_url", "file_id"})
+MARKS = (
+    b"ached",
+    b"googleapis",
+    b"_id",
+    b"container",
+    b"conversation",
+    b"item_reference",
+    b"training_file",
+    b"reasoning",
+)
 # Values of those fields that name nothing of anybody.
 NO_OBJECTS = frozenset({"auto", "none", ""})
 
@@ -47,6 +61,8 @@ def references_in(value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
         for name, inner in _looked_into(value):
             if name in REFERENCE_FIELDS:
                 yield from _named(name, inner)
+            elif name in ADDRESS_FIELDS and isinstance(inner, str) and FILE_ADDRESS.match(inner):
+                yield name, inner
             yield from references_in(inner, depth + 1)
 
 

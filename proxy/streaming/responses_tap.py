@@ -6,6 +6,7 @@ the provider keeps are known before the bytes that name them are returned. Delta
 in ten and are told by their first bytes; everything else is parsed.
 """
 
+import re
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from proxy.streaming.responses_reading import (
     ObjectIds,
     ending_of,
     read_response_document,
+    responses_error_event,
     responses_units,
 )
 
@@ -38,6 +40,7 @@ _DELTA_STARTS = tuple(
 )
 _MOST_COUNTED_ITEMS = 4096
 _FAILURES = ("response.failed", "error")
+_NUMBER = re.compile(rb'"sequence_number": ?(\d{1,15})\b')
 _ENDS = ("response.completed", "response.incomplete", "response.cancelled")
 
 
@@ -60,6 +63,7 @@ class ResponsesTap:
         self.document: dict[str, Any] = {}
         self._ids = ObjectIds()
         self._done_items: list[Any] = []
+        self._last = b""
         self._framer = EventFramer()
         self._room_bytes = keeps_bytes_limit
 
@@ -89,6 +93,7 @@ class ResponsesTap:
             self._keep(event)
             if event.startswith(_DELTA_STARTS):
                 self.has_events = True
+                self._last = event
                 passed.append(event)
                 continue
             passed.append(self._read_event(event))
@@ -100,6 +105,11 @@ class ResponsesTap:
         """The upstream ended: treat an unterminated last event as whole if it is an end."""
         rest = self._framer.pending
         return self.feed(b"\n\n") if rest and _is_whole_end(rest) else b""
+
+    def error_event(self, message: str, code: str) -> bytes:
+        """Make the event that ends a stream whose upstream broke off, numbered as the next one."""
+        said = _NUMBER.search(self._last)
+        return responses_error_event(message, code, int(said[1]) + 1 if said else 0)
 
     def _has_ended(self) -> bool:
         return self.is_done or self.error is not None
@@ -122,6 +132,7 @@ class ResponsesTap:
         if doc is None:
             return event
         self.has_events = True
+        self._last = event
         kind = doc.get("type")
         self._learn(kind, doc)
         if kind in _FAILURES or doc.get("error"):
@@ -185,5 +196,5 @@ def _error_of(doc: dict[str, Any]) -> dict[str, Any]:
         return error
     if error:
         return {"message": str(error)}
-    said = {name: doc[name] for name in ("code", "message", "param") if name in doc}
+    said: dict[str, Any] = {name: doc[name] for name in ("code", "message", "param") if name in doc}
     return said or {"message": "The upstream's response failed."}

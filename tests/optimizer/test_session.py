@@ -97,7 +97,7 @@ def test_openings_of_chat_and_embeddings_are_what_they_were() -> None:
     assert embeddings == "9cc336e09276358de5f6b76d6e3a6e745291552ccba24fc3e8de6dbf385cd41b"
 
 
-def turns_of(endpoint: str, system: str, *texts: str) -> dict[str, Any]:
+def turns_of(endpoint: str, system: str, *texts: str) -> Any:
     """A conversation of the same words in each dialect; user and assistant take turns."""
     roles = ["user" if place % 2 == 0 else "assistant" for place in range(len(texts))]
     pairs = list(zip(roles, texts, strict=True))

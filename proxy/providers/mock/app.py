@@ -4,6 +4,7 @@
     POST /v1/embeddings         float or base64    GET /mock/bill          GET /mock/calls
     POST /v1/messages[/count_tokens]               in Anthropic's dialect (messages.py)
     and the rest of OpenAI's API (routes.py), all of it under Azure's paths too (azure.py)
+    POST /v1/responses          streamed or not, kept, in the background: see responses.py
 
 Everything in an answer follows from the request body alone, but what the simulated prompt cache
 adds to its usage. A token is four characters. These request headers make it misbehave:
@@ -52,6 +53,7 @@ from proxy.providers.mock.messages import add_messages_routes, list_document, mo
 from proxy.providers.mock.messages_call import speaks_messages
 from proxy.providers.mock.prices import PriceTable
 from proxy.providers.mock.rendering import Usage
+from proxy.providers.mock.responses import add_responses_routes
 from proxy.providers.mock.routes import add_resource_routes
 from proxy.providers.mock.state import STATE, Call, MockState, answer_headers, new_request_id
 
@@ -76,6 +78,7 @@ def build_mock_app(bill: Bill) -> web.Application:
     app.router.add_post("/v1/chat/completions", answer_chat)
     app.router.add_post("/v1/embeddings", answer_embeddings)
     add_messages_routes(app, bill.clock)
+    add_responses_routes(app)
     app.router.add_get("/v1/models", list_models)
     app.router.add_get("/v1/models/{id:.+}", show_model)
     add_gemini_routes(app)

@@ -1,6 +1,5 @@
 """A translation on a real socket: official clients in front, an upstream of the other dialect."""
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -52,14 +51,14 @@ class _Bridge:
 @asynccontextmanager
 async def bridge(translator: Translator, path: str, upstream: str) -> AsyncIterator[str]:
     """Serve `path` by a translation of `upstream`; yields the base URL."""
-    async with aiohttp.ClientSession() as http:
-        app = web.Application()
-        app.router.add_post(path, _Bridge(translator, upstream, http).answer)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        try:
-            with socket.create_server(("127.0.0.1", 0)) as opened:
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        async with aiohttp.ClientSession() as http:
+            app = web.Application()
+            app.router.add_post(path, _Bridge(translator, upstream, http).answer)
+            runner = web.AppRunner(app)
+            await runner.setup()
+            try:
                 await web.SockSite(runner, opened).start()
                 yield f"http://127.0.0.1:{opened.getsockname()[1]}/v1"
-        finally:
-            await asyncio.shield(runner.cleanup())
+            finally:
+                await runner.cleanup()

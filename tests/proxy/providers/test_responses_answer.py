@@ -38,13 +38,13 @@ def test_everything_said_is_an_item_of_its_kind() -> None:
             {"type": "function", "function": {"name": "h", "arguments": ""}},
         ],
     }
-    answer = Response.model_validate(response_of(completion(message, "tool_calls"), ASKED))
+    answer: Any = Response.model_validate(response_of(completion(message, "tool_calls"), ASKED))
     kinds = [item.type for item in answer.output]
     assert kinds == ["reasoning", "message", "function_call", "custom_tool_call", "function_call"]
-    calls: list[Any] = [item for item in answer.output if hasattr(item, "call_id")]
+    calls = [item for item in answer.output if hasattr(item, "call_id")]
     assert [call.call_id for call in calls[:2]] == ["c1", "c2"]
     assert calls[2].call_id.startswith("call_")
-    text: Any = answer.output[1]
+    text = answer.output[1]
     assert text.content[0].annotations[0].url == "https://example.com"
     assert (answer.model, answer.service_tier, answer.metadata) == ("m-1", "flex", {"a": "b"})
     assert answer.user == "u"

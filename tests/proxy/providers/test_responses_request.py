@@ -75,7 +75,7 @@ def test_fields(doc: dict[str, Any], chat: dict[str, Any]) -> None:
 
 
 def test_tools_and_the_choice_between_them() -> None:
-    function = {"type": "function", "name": "f", "parameters": {}, "strict": None}
+    function: Any = {"type": "function", "name": "f", "parameters": {}, "strict": None}
     grammar = {"type": "grammar", "syntax": "lark", "definition": "start: x"}
     custom = {"type": "custom", "name": "c", "format": grammar}
     made = translated(

@@ -131,6 +131,15 @@ def test_a_cut_off_stream_has_no_last_event() -> None:
     assert not stream.is_done
     assert not of_kind(events, "completed")
     assert not of_kind(events, "output_item.done")[2:]
+    last = orjson.loads(data_of(stream.error_event("m", "c")))
+    assert last == {
+        "type": "error",
+        "sequence_number": len(events),
+        "code": "c",
+        "message": "m",
+        "param": None,
+    }
+    assert stream.feed(b"data: [DONE]\n\n") == b""
 
 
 @pytest.mark.parametrize(

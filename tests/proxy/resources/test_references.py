@@ -27,6 +27,11 @@ REFERRING = [
     ({"messages": [{"content": [{"type": "file", "file": {"file_id": "file-1"}}]}]}, ["file-1"]),
     ({"input_file_id": "file-1", "endpoint": "/v1/chat/completions"}, ["file-1"]),
     ({"training_file": "file-1", "validation_file": "file-2"}, ["file-1", "file-2"]),
+    ({"cachedContent": "cachedContents/1"}, ["cachedContents/1"]),
+    (
+        {"fileData": {"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/a"}},
+        ["https://generativelanguage.googleapis.com/v1beta/files/a"],
+    ),
     ({"source": {"type": "file", "file_id": "file_011"}}, ["file_011"]),
 ]
 INNOCENT: list[dict[str, Any]] = [
@@ -37,6 +42,8 @@ INNOCENT: list[dict[str, Any]] = [
     {"conversation": "auto", "container": {"type": "auto"}},
     {"input": [{"type": "reasoning", "id": "rs_1", "encrypted_content": "x"}]},
     {"input": [{"type": "message", "id": "msg_1", "role": "assistant", "content": []}]},
+    {"fileData": {"fileUri": "https://example.com/files/a"}},
+    {"image_url": {"url": "https://storage.googleapis.com/bucket/a.png"}},
     {"file_id": None, "vector_store_ids": []},
 ]
 

@@ -215,6 +215,24 @@ def test_a_delta_whose_data_says_otherwise_is_no_delta() -> None:
     assert out == opening()
 
 
+@pytest.mark.parametrize(
+    ("events", "number"),
+    [
+        ([], 0),
+        ([opening()], 0),
+        ([event("response.x", sequence_number=41), b": ping\n\n", b"\n"], 42),
+        ([b'data: {"type":"response.output_text.delta","sequence_number":7}\n\n'], 8),
+    ],
+)
+def test_a_broken_stream_ends_with_an_error_numbered_as_the_next_event(
+    events: list[bytes], number: int
+) -> None:
+    tap, _ = tapped(events)
+    broken = tap.error_event("m", "c")
+    assert broken.startswith(b'event: error\ndata: {"type":"error","code":"c","message":"m"')
+    assert broken.endswith(b'"sequence_number":%d}\n\n' % number)
+
+
 def test_what_does_not_fit_is_not_kept_and_too_large_an_event_is_refused() -> None:
     tap, _ = tapped(whole_stream(), limit=100)
     assert tap.is_done
