@@ -22,7 +22,14 @@ from config.operator_model import (
     Timeouts,
     UpstreamConfig,
 )
-from config.provider_kinds import KNOWN_KINDS, OPENAI_KIND
+from config.provider_kinds import (
+    BASE_URL_EXAMPLES,
+    KNOWN_KINDS,
+    MOCK_KIND,
+    NEEDS_BASE_URL,
+    NEEDS_REGION,
+    OPENAI_KIND,
+)
 from config.validating import describe_model, refuse_at, validate
 from config.yaml_loading import KeyPath, LocatedDocument, format_path, parse_yaml, read_yaml
 
@@ -135,11 +142,27 @@ class _Checks:
             base_url = OPENAI_BASE_URL if upstream.kind == OPENAI_KIND else None
         else:
             base_url = self._check_base_url((*path, "base_url"), base_url, upstream.allow_private)
-        if upstream.kind == OPENAI_KIND and not (upstream.api_key or upstream.allow_private):
-            raise self._refuse(
-                path, "api_key is missing", f"add api_key: env:{BUILT_IN_KEY_VARIABLE}"
-            )
+        self._check_complete(path, upstream)
         return upstream.model_copy(update={"base_url": base_url})
+
+    def _check_complete(self, path: KeyPath, upstream: UpstreamConfig) -> None:
+        """Refuse at the start what could only fail at the first call."""
+        kind = upstream.kind
+        if kind == MOCK_KIND:
+            return
+        if not (upstream.api_key or upstream.allow_private):
+            variable = BUILT_IN_KEY_VARIABLE if kind == OPENAI_KIND else f"{kind.upper()}_API_KEY"
+            raise self._refuse(path, "api_key is missing", f"add api_key: env:{variable}")
+        if kind in NEEDS_BASE_URL and upstream.base_url is None:
+            example = BASE_URL_EXAMPLES.get(kind, "http://HOST:8000/v1")
+            raise self._refuse(
+                path, f"kind {kind} needs a base_url", f"add base_url, such as {example}"
+            )
+        if kind in NEEDS_REGION and not upstream.region:
+            raise self._refuse(path, f"kind {kind} needs a region", "add region: us-east-1")
+        if upstream.api_version and kind != "azure":
+            hint = "leave it out: only kind azure has one"
+            raise self._refuse((*path, "api_version"), "api_version means nothing here", hint)
 
     def check_references(self, config: OperatorConfig) -> None:
         """Every upstream named somewhere exists, and every request can reach one."""

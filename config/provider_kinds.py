@@ -73,3 +73,23 @@ LITELLM_KINDS: tuple[str, ...] = (
 )
 
 KNOWN_KINDS: tuple[str, ...] = (MOCK_KIND, OPENAI_KIND, *LITELLM_KINDS)
+
+# Kinds without one public address: each account or server has its own.
+NEEDS_BASE_URL: tuple[str, ...] = (
+    "azure",
+    "cloudflare",
+    "hosted_vllm",
+    "llamafile",
+    "lm_studio",
+    "ollama",
+    "ollama_chat",
+    "xinference",
+)
+BASE_URL_EXAMPLES = {
+    "azure": "https://RESOURCE.openai.azure.com",
+    "cloudflare": "https://api.cloudflare.com/client/v4/accounts/ACCOUNT_ID/ai/v1",
+    "ollama": "http://127.0.0.1:11434/v1",
+    "ollama_chat": "http://127.0.0.1:11434/v1",
+}
+# Kinds whose address and signatures name a region.
+NEEDS_REGION: tuple[str, ...] = ("bedrock",)

@@ -184,9 +184,10 @@ def test_private_servers_are_allowed_when_declared(tmp_path: Path) -> None:
     assert (upstream.base_url, upstream.api_key) == ("http://127.0.0.1:9101/v1", None)
 
 
-def test_litellm_kinds_need_neither_url_nor_key(tmp_path: Path) -> None:
+def test_other_kinds_know_their_address(tmp_path: Path) -> None:
     config = load(
-        tmp_path, "upstreams: {b: {kind: bedrock, region: us-east-1}}\ndefault_upstream: b"
+        tmp_path,
+        "upstreams: {b: {kind: bedrock, region: us-east-1, api_key: k}}\ndefault_upstream: b",
     )
     assert config.upstreams["b"].base_url is None
 
@@ -195,3 +196,20 @@ def test_missing_file_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_operator_config(tmp_path / "none.yaml", {})
     assert "APEX_CONFIG" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("declared", "message", "hint"),
+    [
+        ("{kind: azure, api_key: k}", "kind azure needs a base_url", "RESOURCE.openai.azure.com"),
+        ("{kind: bedrock, api_key: k}", "kind bedrock needs a region", "region: us-east-1"),
+        ("{kind: anthropic}", "api_key is missing", "env:ANTHROPIC_API_KEY"),
+        ("{kind: openai, api_key: k, api_version: '1'}", "api_version means", "only kind azure"),
+    ],
+)
+def test_what_could_only_fail_at_the_first_call_is_refused_at_the_start(
+    tmp_path: Path, declared: str, message: str, hint: str
+) -> None:
+    said, hinted = refuse(tmp_path, f"upstreams: {{u: {declared}}}\ndefault_upstream: u\n")
+    assert message in said
+    assert hint in hinted
