@@ -19,9 +19,7 @@ _KINDS_BY_FIELD = {
     "container_id": "container",
 }
 # The caller's own words and schemas: a field of that name in them names nothing at the provider.
-_NOT_WALKED = frozenset(
-    {"metadata", "parameters", "schema", "output_schema", "filters", "variables"}
-)
+_NOT_WALKED = frozenset({"metadata", "parameters", "schema", "output_schema"})
 
 
 class NamedId(NamedTuple):
@@ -47,25 +45,27 @@ def ids_named_by(doc: Mapping[str, Any]) -> list[NamedId]:
 
 def _walk(doc: Mapping[str, Any]) -> Iterator[NamedId]:
     """Walk without recursion: a body may be nested deeper than the interpreter's stack."""
+    yield from _references(doc.get("input"))
     waiting: list[Any] = [doc]
     while waiting:
         node = waiting.pop()
         if isinstance(node, list):
             waiting.extend(node)
         elif isinstance(node, Mapping):
-            if node.get("type") == "item_reference" or _is_bare_reference(node):
-                yield from _ids("item", node.get("id"), "input")
             for field, value in node.items():
-                kind = _KINDS_BY_FIELD.get(field)
-                if kind:
-                    yield from _ids(kind, value, field)
+                if field in _KINDS_BY_FIELD:
+                    yield from _ids(_KINDS_BY_FIELD[field], value, field)
                 if field not in _NOT_WALKED and isinstance(value, list | Mapping):
                     waiting.append(value)
 
 
-def _is_bare_reference(node: Mapping[str, Any]) -> bool:
-    """The type of a reference may be left out: then it is an id and nothing else."""
-    return len(node) == 1 and "id" in node and isinstance(node["id"], str) and "_" in node["id"]
+def _references(items: object) -> Iterator[NamedId]:
+    """Items that only name a kept one; their type may be left out."""
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, Mapping):
+            kind = item.get("type")
+            if kind == "item_reference" or (kind is None and "role" not in item):
+                yield from _ids("item", item.get("id"), "input")
 
 
 def _ids(kind: str, value: object, param: str) -> Iterator[NamedId]:

@@ -16,7 +16,9 @@ from proxy.providers.responses_ids import MOST_NAMED_IDS, ids_named_by
         ({"conversation": "conv_1"}, [("conversation", "conv_1")]),
         ({"conversation": {"id": "conv_1"}}, [("conversation", "conv_1")]),
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, [("item", "msg_1")]),
-        ({"input": [{"id": "msg_1"}]}, [("item", "msg_1")]),
+        ({"input": [{"id": "msg_1"}, 7]}, [("item", "msg_1")]),
+        ({"input": [{"id": "msg_1", "type": None}]}, [("item", "msg_1")]),
+        ({"input": [{"id": "msg_1", "role": "user", "content": "x"}]}, []),
         (
             {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]},
             [("file", "file-1")],
@@ -42,8 +44,8 @@ from proxy.providers.responses_ids import MOST_NAMED_IDS, ids_named_by
             [("file", "file-1")],
         ),
         (
-            {"prompt": {"id": "pmpt_1", "variables": {"a": {"file_id": "not-walked"}}}},
-            [],
+            {"prompt": {"id": "pmpt_1", "variables": {"a": {"file_id": "file-1"}}}},
+            [("file", "file-1")],
         ),
         ({"metadata": {"file_id": "mine"}, "tools": [{"parameters": {"file_id": "p"}}]}, []),
         ({"previous_response_id": None, "conversation": 7, "tools": [{"file_ids": [7, ""]}]}, []),
