@@ -12,7 +12,6 @@ from proxy.providers.messages_checks import as_list, as_object, objects, refused
 from proxy.providers.messages_parts import Parts, part_of, parts_of, simplest, text_part
 from proxy.providers.translation import Document
 
-THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 ERROR_MARK = "Error: "
 
 
@@ -89,7 +88,7 @@ def _assistant(content: Any, where: str) -> list[Document]:
                 texts.append(text_field(block, "text", place))
             case "tool_use":
                 calls.append(_tool_call(block, place))
-            case kind if kind in THOUGHTS:
+            case "thinking" | "redacted_thinking":
                 continue
             case _:
                 hint = "Leave out the blocks of tools that Anthropic runs itself."
