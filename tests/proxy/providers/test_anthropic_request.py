@@ -115,6 +115,10 @@ def test_fields_that_cannot_be_said_are_refused(fields: dict[str, Any], param: s
             "messages[0].tool_calls[0].function.arguments",
         ),
         (call(name="a", arguments="[1]"), "messages[0].tool_calls[0].function.arguments"),
+        (
+            call(name="a", arguments='{"a":' * 251 + "1" + "}" * 251),
+            "messages[0].tool_calls[0].function.arguments",
+        ),
         (call(arguments="{}"), "messages[0].tool_calls[0].function.name"),
         ({"role": "assistant", "tool_calls": [{"id": "1"}]}, "messages[0].tool_calls[0]"),
     ],
@@ -139,6 +143,11 @@ def test_what_asks_for_nothing_is_no_reason_to_refuse() -> None:
 def test_left_out_fields_do_not_reach_anthropic() -> None:
     sent = request(store=True, metadata={"a": "b"}, prompt_cache_key="k", seed=3)
     assert not sent.keys() & LEFT_OUT
+
+
+def test_many_brackets_are_no_depth() -> None:
+    arguments = '{"a":[' + "[]," * 300 + "1]}"
+    assert orjson.dumps(request(call(name="a", arguments=arguments)))
 
 
 def test_unknown_fields_pass() -> None:

@@ -220,6 +220,18 @@ async def test_chat_streams_of_anthropics_own_come_back(name: str) -> None:
         assert [b.to_dict() for b in message.content] == [b.to_dict() for b in original.content]
 
 
+def test_what_nests_too_deep_to_be_written_is_left_out() -> None:
+    deep = b'{"a":' * 300 + b"1" + b"}" * 300
+    chunk_data = (
+        b'data: {"id":DEEP,"model":DEEP,"usage":{"prompt_tokens":1,"server_tool_use":DEEP},'
+        b'"choices":[{"delta":{"tool_calls":[{"index":0,"id":DEEP,"function":{"name":DEEP}}],'
+        b'"thinking_blocks":[{"type":"redacted_thinking","data":DEEP}]}}]}\n\ndata: [DONE]\n\n'
+    )
+    out = MessagesToChat().stream(ASKED).feed(chunk_data.replace(b"DEEP", deep))
+    assert out.endswith(b'data: {"type":"message_stop"}\n\n')
+    assert b'"a":' not in out
+
+
 async def test_anthropic_client_reads_a_whole_answer() -> None:
     message = {
         "role": "assistant",
