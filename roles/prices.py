@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from admin_api.routes.prices import answer_price
+from config.clock import Clock
 from config.log import configure_logging
 from config.operator import load_operator_config
 from config.prices.document import read_document
@@ -20,7 +21,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     configure_logging(settings.log_format, "prices")
     if arguments.action == "build":
         # Needs packages of the development environment, which a gateway runs without.
-        rows: list[str] = importlib.import_module("config.prices.build").write_book()
+        rows: list[str] = importlib.import_module("config.prices.build").write_book(Clock())
     else:
         rows = _explain(settings, arguments.model)
     print("\n".join(rows))
