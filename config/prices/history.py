@@ -129,8 +129,15 @@ def _parse(data: bytes) -> History:
 
 
 def _row_of(line: Mapping[str, Any], head: Mapping[str, Any]) -> PriceRow:
-    names = ("provider", "model", "valid_from", "valid_to", "entry")
-    return PriceRow(*(line[name] for name in names), head["recorded_at"], head["sources"])
+    return PriceRow(
+        provider=line["provider"],
+        model=line["model"],
+        valid_from=line["valid_from"],
+        valid_to=line["valid_to"],
+        entry=line["entry"],
+        recorded_at=head["recorded_at"],
+        sources=head["sources"],
+    )
 
 
 def _line_of(row: PriceRow) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class _Reviewed(BaseModel):
 class ReviewedBand(_Reviewed):
     """One set of prices and the condition it holds under."""
 
-    tier: Literal["standard", "batch", "flex", "priority", "fast"] = STANDARD
+    tier: Literal["standard", "batch", "flex", "priority", "fast"] = "standard"
     above_input_tokens: int = Field(default=0, ge=0, le=10**9)
     region: str = Field(default="", pattern=r"^[a-z0-9-]{0,32}$")
     usd_per_million: dict[Bucket, PerMillionUsd]

@@ -88,7 +88,7 @@ def is_found(path: Path, damaged: bytes, header: dict[str, Any]) -> bool:
     """Whether a reader of the history, or of the book that names its hash, sees the change."""
     path.write_bytes(damaged)
     try:
-        return read_history(path).hash != header["history"]
+        return read_history(path).hash != str(header["history"])
     except ConfigError:
         return True
 
