@@ -96,9 +96,41 @@ def _add_purge_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_prices_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("build", help="build the price book again from the pinned price sources")
+    listing = actions.add_parser("list", help="the models of the shipped book and their prices")
+    listing.add_argument("--provider", metavar="NAME", help="only this provider's")
+    listing.add_argument("--state", choices=("agreed", "disputed", "unknown"), help="only these")
+    _add_json_argument(listing)
     explain = actions.add_parser("explain", help="what a model costs, and where the price is from")
     explain.add_argument("model", metavar="MODEL")
+    _add_worked_arguments(explain)
+    diff = actions.add_parser("diff", help="what two books say otherwise")
+    diff.add_argument("old", metavar="OLD", help="a file, or the beginning of a kept book's hash")
+    diff.add_argument("new", metavar="NEW", nargs="?", help="the same (default: the shipped book)")
+    update = actions.add_parser("update", help="append prices that a person reviewed")
+    update.add_argument("--file", required=True, help="YAML or JSON; docs/prices.md shows one")
+    actions.add_parser("report", help="what is agreed, and what is disputed and why, as Markdown")
+    actions.add_parser("build", help="build the price book again from the pinned price sources")
+
+
+def _add_worked_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tier", default="", help="the served tier: batch, flex, priority ...")
+    parser.add_argument("--region", default="", help="the region it was served in")
+    for name, meaning in (
+        ("input", "uncached input"),
+        ("cached", "input that was read from the cache"),
+        ("cache-write", "input that was written to the cache for 5 minutes"),
+        ("output", "output"),
+    ):
+        text = f"work out a cost with so many tokens of {meaning}"
+        parser.add_argument(f"--{name}-tokens", type=_count, default=0, metavar="N", help=text)
+    text = "work out a cost with so many units, such as web_search_calls=2; may be repeated"
+    parser.add_argument("--unit", action="append", default=[], metavar="NAME=N", help=text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no count: write a whole number")
+    return int(text)
 
 
 VERBS = (
@@ -131,7 +163,12 @@ VERBS = (
         "check that log, store and bill agree exactly",
         _add_json_argument,
     ),
-    Verb("prices", "roles.prices:run", "the price book: build, explain", _add_prices_arguments),
+    Verb(
+        "prices",
+        "roles.prices:run",
+        "the prices: list, explain, diff, update, report",
+        _add_prices_arguments,
+    ),
     Verb("purge", "roles.reports:run_purge", "empty the exact cache", _add_purge_arguments),
     Verb("control", "roles.control:run", None, _add_child_arguments),
     Verb("check-config", "roles.checking:run", None),

@@ -102,11 +102,7 @@ class PriceBook:
 
     def known_models(self, provider: str) -> list[str]:
         """The provider's models in the book, sorted; empty for an unknown provider."""
-        return sorted(
-            path[2]
-            for path in self._rows
-            if path[:2] == ("providers", provider) and path[2] != TOOLS_ENTRY
-        )
+        return [name for name in self.all_entries(provider) if name != TOOLS_ENTRY]
 
     def known_providers(self) -> list[str]:
         """The providers in the book, sorted."""
@@ -129,6 +125,15 @@ class PriceBook:
     def find_entry(self, provider: str, model: str) -> dict[str, Any] | None:
         """The document's entry as it stands, for reports; see config.prices.document."""
         return self._parsed(("providers", provider, model))
+
+    def all_entries(self, provider: str) -> list[str]:
+        """The provider's models and TOOLS_ENTRY, where its tools have prices; sorted."""
+        return sorted(path[2] for path in self._rows if path[:2] == ("providers", provider))
+
+    def overrides(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """The operator's own prices by (upstream, model)."""
+        paths = [path for path in self._rows if path[0] == "overrides"]
+        return {(path[1], path[2]): orjson.loads(self._rows[path]) for path in paths}
 
     def find_overrides(self, model: str) -> dict[str, dict[str, Any]]:
         """The operator's own prices of a model, by upstream."""

@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from config.errors import nearest
-from config.prices.document import PRICE_BUCKETS
+from config.prices.document import PRICE_BUCKETS, STANDARD, entry_state
+from ledger.amounts import usd_text
 from ledger.price_book import PriceBook
 
 AGREED = "both sources agree within 0.5%"
@@ -37,20 +38,37 @@ def entry_rows(title: str, entry: Mapping[str, Any], header: Mapping[str, Any]) 
     """What each source says of one model of one provider."""
     versions = {name: source["version"] for name, source in header["sources"].items()}
     bands = entry["bands"]
-    yield f"{title}: {bands[0]['state']} ({_why(bands[0])})"
-    yield from _table(bands[0], versions)
+    yield f"{title}: {entry_state(entry)} ({_why(entry)})"
+    if bands:
+        yield from _table(bands[0], versions)
     limits = entry.get("limits", {})
     if limits:
         yield "  limits: " + ", ".join(f"{key} {value}" for key, value in sorted(limits.items()))
     for name, theirs in entry.get("names", {}).items():
         yield f"  {name} lists it as {theirs}"
     for band in bands[1:]:
-        yield f"  not applied yet: {_condition(band)}, {band['state']}: {_amounts(band)}"
+        yield f"  {condition_text(band)}, {band['state']}: {_amounts(band)}{_because(band)}"
+    for unit, stated in entry.get("units", {}).items():
+        yield f"  apiece: {unit} {usd_text(stated['picousd'])}, {stated['state']}{_said(stated)}"
     yield ""
 
 
-def _why(band: Mapping[str, Any]) -> str:
-    return str(band.get("reason") or AGREED)
+def _why(entry: Mapping[str, Any]) -> str:
+    if entry.get("citation"):
+        return f"reviewed, citing {entry['citation']}"
+    if not entry["bands"]:
+        return "priced by unit"
+    return str(entry["bands"][0].get("reason") or AGREED)
+
+
+def _because(band: Mapping[str, Any]) -> str:
+    return f" ({band['reason']})" if band.get("reason") else ""
+
+
+def _said(stated: Mapping[str, Any]) -> str:
+    by_source = stated.get("sources", {})
+    said = ", ".join(f"{name} {usd_text(amount)}" for name, amount in by_source.items())
+    return f" ({said})" if said else ""
 
 
 def _table(band: Mapping[str, Any], versions: Mapping[str, str]) -> Iterator[str]:
@@ -76,9 +94,13 @@ def per_million_usd(picousd_per_token: int | None) -> str:
     return f"{(Decimal(picousd_per_token) / 10**6).normalize():f}"
 
 
-def _condition(band: Mapping[str, Any]) -> str:
-    above = band["above_input_tokens"]
-    return f"{band['tier']} above {above} input tokens" if above else str(band["tier"])
+def condition_text(band: Mapping[str, Any]) -> str:
+    """When a band holds, in words."""
+    above, region = band.get("above_input_tokens", 0), band.get("region", "")
+    words = [band.get("tier", STANDARD)]
+    words += [f"above {above} input tokens"] if above else []
+    words += [f"in {region}"] if region else []
+    return " ".join(words)
 
 
 def _amounts(band: Mapping[str, Any]) -> str:
@@ -91,7 +113,9 @@ def _amounts(band: Mapping[str, Any]) -> str:
 def _override_rows(book: PriceBook, model: str) -> Iterator[str]:
     for upstream, entry in sorted(book.find_overrides(model).items()):
         cited = f", citing {entry['citation']}" if entry["citation"] else ""
-        yield f"{upstream}/{model}: agreed (declared by the operator in apex.yaml{cited})"
+        state = "agreed" if entry["citation"] else "disputed"
+        cited = cited or " without a citation"
+        yield f"{upstream}/{model}: {state} (declared by the operator in apex.yaml{cited})"
         yield f"  {_amounts(entry)}"
         yield ""
 

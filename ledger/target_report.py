@@ -9,6 +9,7 @@ from typing import Any
 
 from config.prices.document import PRICE_BUCKETS
 from config.provider_kinds import MOCK_KIND
+from ledger.amounts import usd_text
 from ledger.price_book import PriceBook
 from ledger.price_hosts import providers_for
 from ledger.price_report import AGREED, book_line, entry_rows, explain, per_million_usd
@@ -45,6 +46,7 @@ class TargetPrice:
             "source": self.quote.source,
             "provider": self.provider,
             "usd_per_million": _amounts(self.quote.price),
+            "usd_per_unit": {unit: usd_text(each) for unit, each in self.quote.units.items()},
             "reason": self.reason,
         }
 
@@ -76,7 +78,10 @@ def _price(book: PriceBook, target: PricedTarget) -> TargetPrice:
 def _reason(book: PriceBook, target: PricedTarget, quote: Quote) -> str:
     if quote.source == "override":
         citation = book.find_overrides(target.model)[target.upstream]["citation"]
-        return "declared in apex.yaml" + (f", citing {citation}" if citation else "")
+        cited = (
+            f", citing {citation}" if citation else " without a citation, which is needed to agree"
+        )
+        return f"declared in apex.yaml{cited}"
     if quote.source == "book":
         return quote.reason or AGREED
     providers = providers_for(target.kind, target.host)
@@ -103,7 +108,11 @@ def _target_rows(place: int, name: str, price: TargetPrice) -> Iterator[str]:
         yield f"     declare one in apex.yaml: models.{name}.price, or price of this upstream in it"
     else:
         amounts = _amounts(quote.price).items()
-        yield f"     USD per million: {', '.join(f'{key} {amount}' for key, amount in amounts)}"
+        if amounts:
+            yield f"     USD per million: {', '.join(f'{key} {amount}' for key, amount in amounts)}"
+        if quote.units:
+            units = (f"{unit} {usd_text(each)}" for unit, each in quote.units.items())
+            yield f"     USD apiece: {', '.join(units)}"
 
 
 def _listings(book: PriceBook, prices: Sequence[TargetPrice]) -> Iterator[str]:

@@ -87,4 +87,10 @@ def _has_only_tools(tools: object, own: tuple[str | None, ...]) -> bool:
 def _names_provider_items(items: object) -> bool:
     if not isinstance(items, list):
         return False
-    return any(isinstance(item, dict) and item.get("type") in _PROVIDER_ITEMS for item in items)
+    return any(isinstance(item, dict) and _is_providers(item) for item in items)
+
+
+def _is_providers(item: dict[str, Any]) -> bool:
+    """A reference may leave its type out; then it has no role either."""
+    kind = item.get("type")
+    return kind in _PROVIDER_ITEMS or (kind is None and "role" not in item)

@@ -128,5 +128,5 @@ def _reason(apart: list[str], single: list[str], varies: bool) -> str:
     if single:
         reasons.append(f"listed by one source only: {', '.join(single)}")
     if varies:
-        reasons.append("the price varies by time of day; the highest is shown")
+        reasons.append("the price varies by time of day, the highest is shown")
     return "; ".join(reasons)

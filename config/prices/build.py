@@ -4,11 +4,11 @@ No network: both sources are files of installed development packages. A newer bo
 raising their pins and AS_OF together, building, and reviewing the diff (one model a line).
 """
 
-from collections import Counter
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from config.clock import Clock
 from config.prices import genai_listing, litellm_listing
 from config.prices.agreement import TOLERANCE_PPM, merge_listings
 from config.prices.document import (
@@ -17,9 +17,16 @@ from config.prices.document import (
     Document,
     book_hash,
     canonical_bytes,
-    entry_state,
 )
 from config.prices.genai_listing import GenaiPrices
+from config.prices.history import (
+    HISTORY_PATH,
+    History,
+    append_batch,
+    book_of,
+    changed_rows,
+    read_history,
+)
 from config.prices.listing import BandKey
 from config.prices.providers import BOOK_PROVIDERS, BookProvider
 
@@ -29,7 +36,7 @@ AS_OF = date(2026, 11, 25)
 
 
 def build_book() -> Document:
-    """The whole document from the installed sources; ConfigError when one is not installed."""
+    """What the installed sources say; ConfigError when one is not installed."""
     litellm_path, litellm_version = litellm_listing.find_price_file()
     genai_path, genai_version = genai_listing.find_price_file()
     litellm_data = litellm_path.read_bytes()
@@ -48,7 +55,6 @@ def build_book() -> Document:
         "currency": "USD",
         "unit": "pico-USD per token or apiece",
         "tolerance_ppm": TOLERANCE_PPM,
-        "models": dict(_count_states(providers)),
         "sources": sources,
     }
     return {"header": header, "providers": providers}
@@ -73,16 +79,27 @@ def build_provider(
     return entries
 
 
-def write_book(path: Path = BOOK_PATH) -> list[str]:
-    """Builds and writes the book; returns a few lines that say what was written."""
-    document = build_book()
+def write_book(
+    clock: Clock, path: Path = BOOK_PATH, history_path: Path = HISTORY_PATH
+) -> list[str]:
+    """Builds the book, appends to the history what changed; returns rows on what was written.
+
+    Sources that say nothing new change no byte of either file.
+    """
+    built = build_book()
+    history = read_history(history_path) if history_path.exists() else History()
+    changes = list(changed_rows(history, built["providers"], AS_OF))
+    if changes:
+        now = datetime.fromtimestamp(int(clock.now()), UTC)
+        history = append_batch(history_path, changes, now, built["header"]["sources"])
+    document = book_of(history, built["header"])
     data = canonical_bytes(document)
     path.write_bytes(data)
     header = document["header"]
     rows = [f"{path.name}: {len(data)} bytes, sha256 {book_hash(data)}, prices of {AS_OF}"]
     rows += [f"from {name} {source['version']}" for name, source in header["sources"].items()]
     rows += [f"{count} models {state}" for state, count in header["models"].items()]
-    return rows
+    return [*rows, f"{len(changes)} models changed, batch {history.batches} of the history"]
 
 
 def _source(path: Path, data: bytes, version: str) -> dict[str, str]:
@@ -92,9 +109,3 @@ def _source(path: Path, data: bytes, version: str) -> dict[str, str]:
         "sha256": book_hash(data),
         "licence": "MIT",
     }
-
-
-def _count_states(providers: dict[str, Any]) -> Counter[str]:
-    return Counter(
-        entry_state(entry) for entries in providers.values() for entry in entries.values()
-    )

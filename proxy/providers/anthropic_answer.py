@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from proxy.providers.anthropic_usage import TIERS_UP, chat_usage
+from proxy.providers.messages_checks import text_or_empty
 from proxy.providers.translation import Document
 
 FINISH_REASONS = {
@@ -50,8 +51,7 @@ class _Content:
                 self.calls.append(tool_call(block.get("id"), block.get("name"), arguments))
 
     def _add_text(self, block: Mapping[str, Any]) -> None:
-        text = block.get("text")
-        text = text if isinstance(text, str) else ""
+        text = text_or_empty(block.get("text"))
         start, self.characters = self.characters, self.characters + len(text)
         self.texts.append(text)
         citations = block.get("citations")
@@ -62,16 +62,15 @@ class _Content:
 
 
 def _json(value: object) -> str:
-    return orjson.dumps(value if isinstance(value, dict) else {}).decode()
+    try:
+        return orjson.dumps(value if isinstance(value, dict) else {}).decode()
+    except orjson.JSONEncodeError as error:
+        raise ValueError("a tool's input is nested too deep") from error
 
 
 def tool_call(call_id: object, name: object, arguments: str) -> Document:
-    function = {"name": name if isinstance(name, str) else "", "arguments": arguments}
-    return {
-        "id": call_id if isinstance(call_id, str) else "",
-        "type": "function",
-        "function": function,
-    }
+    function = {"name": text_or_empty(name), "arguments": arguments}
+    return {"id": text_or_empty(call_id), "type": "function", "function": function}
 
 
 def url_citation(citation: object, start: int, end: int) -> Document | None:
@@ -80,7 +79,7 @@ def url_citation(citation: object, start: int, end: int) -> Document | None:
         return None
     fields = {
         "url": citation["url"],
-        "title": citation.get("title") or "",
+        "title": text_or_empty(citation.get("title")),
         "start_index": start,
         "end_index": end,
     }
@@ -116,10 +115,10 @@ def to_completion(message: Mapping[str, Any], schema_tool: str, created_s: int) 
         "finish_reason": reason,
     }
     completion: Document = {
-        "id": message.get("id") or "",
+        "id": text_or_empty(message.get("id")),
         "object": "chat.completion",
         "created": created_s,
-        "model": message.get("model") or "",
+        "model": text_or_empty(message.get("model")),
         "choices": [choice],
     }
     raw_usage = message.get("usage")

@@ -94,7 +94,7 @@ def _put_effort(request: Document, doc: Mapping[str, Any], model: str) -> None:
     effort = doc.get("reasoning_effort")
     if effort is None:
         return
-    if effort not in EFFORTS:
+    if as_text(effort, "reasoning_effort") not in EFFORTS:
         raise refused("reasoning_effort", "is not known", f"Use {', '.join(sorted(EFFORTS))}.")
     if has_effort(model):
         _put_word(request, model, effort)

@@ -17,12 +17,21 @@ from proxy.providers.anthropic_answer import (
 )
 from proxy.providers.anthropic_errors import to_chat_error
 from proxy.providers.anthropic_usage import TIERS_UP, chat_usage, merge_usage
+from proxy.providers.messages_checks import text_or_empty
 from proxy.streaming.framing import EventFramer, split_events
 from proxy.streaming.messages_tap import payload_of
 
 DONE_EVENT = b"data: [DONE]\n\n"
 UNKNOWN_ERROR = {"type": "error", "error": {"type": "api_error", "message": "Unknown error."}}
 Event = dict[str, Any]
+
+
+def _dump(arguments: Event) -> str:
+    """Write arguments that came whole; those nested too deep to be written are left out."""
+    try:
+        return orjson.dumps(arguments).decode()
+    except orjson.JSONEncodeError:
+        return ""
 
 
 class _Block:
@@ -89,10 +98,10 @@ class MessagesToChunks:
 
     def _write_head(self, message: Mapping[str, Any]) -> None:
         shared: Event = {
-            "id": message.get("id") or "",
+            "id": text_or_empty(message.get("id")),
             "object": "chat.completion.chunk",
             "created": self._created_s,
-            "model": message.get("model") or "",
+            "model": text_or_empty(message.get("model")),
         }
         tier = (self.usage or {}).get("service_tier")
         if isinstance(tier, str):
@@ -128,15 +137,14 @@ class MessagesToChunks:
     def _open_call(self, block: _Block, content: Event) -> bytes:
         block.is_schema = bool(self._schema_tool) and content.get("name") == self._schema_tool
         arguments = content.get("input")
-        whole = orjson.dumps(arguments).decode() if isinstance(arguments, dict | list) else ""
-        block.has_arguments = bool(arguments)
+        whole = _dump(arguments) if isinstance(arguments, dict) and arguments else ""
         first = b""
         if not block.is_schema:
             block.call = self._calls
             self._calls += 1
             call = {"index": block.call, **tool_call(content.get("id"), content.get("name"), "")}
             first = self._chunk({"tool_calls": [call]})
-        return first + (self._arguments(whole) if block.has_arguments else b"")
+        return first + self._arguments(whole)
 
     def _delta(self, event: Event) -> bytes:
         delta = event.get("delta")

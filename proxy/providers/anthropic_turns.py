@@ -20,7 +20,7 @@ def read_messages(value: Any) -> tuple[str | list[Document], list[Document]]:
     system: list[Document] = []
     turns: list[Document] = []
     for where, message in objects(value, "messages"):
-        role = message.get("role")
+        role = text_field(message, "role", where)
         if role in SYSTEM_ROLES:
             system += blocks_of(message.get("content"), f"{where}.content")
         else:
@@ -30,7 +30,7 @@ def read_messages(value: Any) -> tuple[str | list[Document], list[Document]]:
     return _simplest(system), [_simple_turn(turn) for turn in turns]
 
 
-def _turn(role: Any, message: dict[str, Any], where: str) -> tuple[str, list[Document]]:
+def _turn(role: str, message: dict[str, Any], where: str) -> tuple[str, list[Document]]:
     match role:
         case "user":
             return "user", blocks_of(message.get("content"), f"{where}.content")

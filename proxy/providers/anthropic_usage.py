@@ -25,6 +25,11 @@ def nested(usage: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _counts(usage: Mapping[str, Any], name: str) -> dict[str, int]:
+    """Return the counts of a nested block, whatever their names; nothing else of it."""
+    return {key: value for key, value in nested(usage, name).items() if isinstance(value, int)}
+
+
 def merge_usage(old: Mapping[str, Any] | None, new: object) -> Mapping[str, Any] | None:
     """Lay a later usage of the same stream over an earlier one; its counts are running totals."""
     if not isinstance(new, dict):
@@ -42,8 +47,8 @@ def chat_usage(usage: Mapping[str, Any] | None) -> Document | None:
     prompt = count_of(usage, "input_tokens") + reads + writes
     completion = count_of(usage, "output_tokens")
     details: Document = {"cached_tokens": reads, "cache_write_tokens": writes}
-    if nested(usage, "cache_creation"):
-        details["cache_creation_token_details"] = dict(nested(usage, "cache_creation"))
+    if lifetimes := _counts(usage, "cache_creation"):
+        details["cache_creation_token_details"] = lifetimes
     document: Document = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -54,8 +59,8 @@ def chat_usage(usage: Mapping[str, Any] | None) -> Document | None:
     if "thinking_tokens" in thinking:
         reasoning = min(count_of(thinking, "thinking_tokens"), completion)
         document["completion_tokens_details"] = {"reasoning_tokens": reasoning}
-    if nested(usage, "server_tool_use"):
-        document["server_tool_use"] = dict(nested(usage, "server_tool_use"))
+    if calls := _counts(usage, "server_tool_use"):
+        document["server_tool_use"] = calls
     return document
 
 
@@ -72,14 +77,14 @@ def messages_usage(usage: Mapping[str, Any] | None, tier: object = None) -> Docu
         "cache_read_input_tokens": reads,
         "output_tokens": _output_tokens(usage),
     }
-    if nested(details, "cache_creation_token_details"):
-        document["cache_creation"] = dict(nested(details, "cache_creation_token_details"))
+    if lifetimes := _counts(details, "cache_creation_token_details"):
+        document["cache_creation"] = lifetimes
     reasoning = nested(usage, "completion_tokens_details")
     if "reasoning_tokens" in reasoning:
         thinking = {"thinking_tokens": count_of(reasoning, "reasoning_tokens")}
         document["output_tokens_details"] = thinking
-    if nested(usage, "server_tool_use"):
-        document["server_tool_use"] = dict(nested(usage, "server_tool_use"))
+    if calls := _counts(usage, "server_tool_use"):
+        document["server_tool_use"] = calls
     if isinstance(tier, str) and tier in TIERS_DOWN:
         document["service_tier"] = TIERS_DOWN[tier]
     return document

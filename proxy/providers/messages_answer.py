@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from proxy.providers.anthropic_usage import messages_usage
+from proxy.providers.messages_checks import text_or_empty
 from proxy.providers.translation import Document
 
 STOP_REASONS = {
@@ -38,10 +39,10 @@ def to_message(completion: Mapping[str, Any]) -> Document:
     usage = completion.get("usage")
     is_refusal = bool(answer.get("refusal"))
     return {
-        "id": completion.get("id") or "",
+        "id": text_or_empty(completion.get("id")),
         "type": "message",
         "role": "assistant",
-        "model": completion.get("model") or "",
+        "model": text_or_empty(completion.get("model")),
         "content": _blocks_of(answer),
         "stop_reason": stop_reason_of(first.get("finish_reason"), is_refusal=is_refusal),
         "stop_sequence": None,
@@ -100,7 +101,7 @@ def citations_of(annotations: Iterable[Mapping[str, Any]], text: str) -> Iterabl
         yield {
             "type": "web_search_result_location",
             "url": cited["url"],
-            "title": cited.get("title"),
+            "title": text_or_empty(cited.get("title")),
             "encrypted_index": "",
             "cited_text": text[start:end] if has_place else "",
         }
@@ -111,8 +112,8 @@ def _tool_use(call: Mapping[str, Any]) -> Document:
     function = function if isinstance(function, dict) else {}
     return {
         "type": "tool_use",
-        "id": call.get("id") or "",
-        "name": function.get("name") or "",
+        "id": text_or_empty(call.get("id")),
+        "name": text_or_empty(function.get("name")),
         "input": _input(function.get("arguments")),
     }
 

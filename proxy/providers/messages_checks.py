@@ -10,6 +10,9 @@ import orjson
 
 from proxy.providers.translation import Document, UntranslatableError
 
+# Text with fewer brackets than this cannot nest deeper than JSON can be written.
+HARMLESS_OPENERS = 200
+
 
 def refused(param: str, what: str, hint: str) -> UntranslatableError:
     """Make the error for a field that the other dialect cannot say."""
@@ -48,6 +51,11 @@ def objects(value: Any, param: str) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
+def text_or_empty(value: object) -> str:
+    """Return a string of a provider's answer, "" for anything else."""
+    return value if isinstance(value, str) else ""
+
+
 def text_field(value: Mapping[str, Any], name: str, where: str) -> str:
     return as_text(value.get(name), f"{where}.{name}")
 
@@ -64,4 +72,14 @@ def parse_arguments(text: Any, where: str) -> Document:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise refused(where, "is not valid JSON", "Send the arguments as the model did.") from error
+    if text.count("{") + text.count("[") > HARMLESS_OPENERS:
+        dump_arguments([[[[[[[[value]]]]]]]], where)  # as deep as it will stand in a request
     return as_object(value, where)
+
+
+def dump_arguments(value: Any, where: str) -> str:
+    """Write the arguments of a tool call; refused when no writer could nest them that deep."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError as error:
+        raise refused(where, "is nested too deep", "Send flatter arguments.") from error

@@ -12,6 +12,7 @@ import orjson
 from proxy.providers.anthropic_errors import error_of_kind, to_messages_error
 from proxy.providers.anthropic_usage import NO_USAGE, messages_usage
 from proxy.providers.messages_answer import citations_of, stop_reason_of, thought_text
+from proxy.providers.messages_checks import text_or_empty
 from proxy.providers.translation import Document
 from proxy.streaming.framing import EventFramer, data_of, split_events
 
@@ -88,10 +89,10 @@ class ChunksToMessages:
     def _start(self, doc: Mapping[str, Any]) -> bytes:
         self._has_started = True
         message: Document = {
-            "id": doc.get("id") or "",
+            "id": text_or_empty(doc.get("id")),
             "type": "message",
             "role": "assistant",
-            "model": doc.get("model") or "",
+            "model": text_or_empty(doc.get("model")),
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
@@ -126,7 +127,7 @@ class ChunksToMessages:
                 piece = {"type": "signature_delta", "signature": block["signature"]}
                 out += self._piece("thinking", piece) + self._close()
             elif block.get("type") == "redacted_thinking":
-                start = {"type": "redacted_thinking", "data": block.get("data") or ""}
+                start = {"type": "redacted_thinking", "data": text_or_empty(block.get("data"))}
                 out += self._open("redacted_thinking", start) + self._close()
         return out
 
@@ -148,7 +149,7 @@ class ChunksToMessages:
         out = b""
         if index not in self._block_of_call:
             self._block_of_call[index] = self._blocks
-            name, call_id = function.get("name") or "", call.get("id") or ""
+            name, call_id = text_or_empty(function.get("name")), text_or_empty(call.get("id"))
             start: Document = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
             out = self._open("tool_use", start)
         arguments = function.get("arguments")

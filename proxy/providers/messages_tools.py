@@ -15,9 +15,10 @@ def read_tools(value: Any) -> list[Document]:
 
 
 def _tool(tool: dict[str, Any], where: str) -> Document:
-    if tool.get("type") not in {None, "custom"}:
+    kind = tool.get("type")
+    if kind is not None and kind != "custom":
         hint = "It runs at Anthropic only: use one of their models, or a tool of your own."
-        raise refused(where, f"of type {str(tool['type'])[:40]!r} is not to be had here", hint)
+        raise refused(where, f"of type {str(kind)[:40]!r} is not to be had here", hint)
     function: Document = {
         "name": text_field(tool, "name", where),
         "parameters": as_object(tool.get("input_schema"), f"{where}.input_schema"),

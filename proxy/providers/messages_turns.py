@@ -6,13 +6,17 @@ hold text only, so a result's images follow in the user's message.
 
 from typing import Any
 
-import orjson
-
-from proxy.providers.messages_checks import as_list, as_object, objects, refused, text_field
+from proxy.providers.messages_checks import (
+    as_list,
+    as_object,
+    dump_arguments,
+    objects,
+    refused,
+    text_field,
+)
 from proxy.providers.messages_parts import Parts, part_of, parts_of, simplest, text_part
 from proxy.providers.translation import Document
 
-THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 ERROR_MARK = "Error: "
 
 
@@ -89,7 +93,7 @@ def _assistant(content: Any, where: str) -> list[Document]:
                 texts.append(text_field(block, "text", place))
             case "tool_use":
                 calls.append(_tool_call(block, place))
-            case kind if kind in THOUGHTS:
+            case "thinking" | "redacted_thinking":
                 continue
             case _:
                 hint = "Leave out the blocks of tools that Anthropic runs itself."
@@ -103,6 +107,7 @@ def _assistant(content: Any, where: str) -> list[Document]:
 
 
 def _tool_call(block: dict[str, Any], where: str) -> Document:
-    arguments = orjson.dumps(as_object(block.get("input"), f"{where}.input")).decode()
+    place = f"{where}.input"
+    arguments = dump_arguments(as_object(block.get("input"), place), place)
     function = {"name": text_field(block, "name", where), "arguments": arguments}
     return {"id": text_field(block, "id", where), "type": "function", "function": function}

@@ -72,6 +72,7 @@ def test_deterministic_by_the_callers_own_words(
         ({"store": False}, "responses", True),
         ({"store": False, "prompt": {"id": "p"}}, "responses", False),
         ({"store": False, "input": [7, {"type": "compaction"}]}, "responses", False),
+        ({"store": False, "input": [{"id": "msg_1"}]}, "responses", False),
         ({"store": False, "input": [{"role": "user", "content": "x"}]}, "responses", True),
         ({"mcp_servers": [{}]}, "messages", False),
         ({}, "messages", True),

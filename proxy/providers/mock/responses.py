@@ -4,7 +4,8 @@ POST   /v1/responses                 text, tools, JSON schema, streams, backgrou
 GET    /v1/responses/{id}            a background one completes when it is read the second time
 DELETE /v1/responses/{id}            POST /v1/responses/{id}/cancel
 GET    /v1/responses/{id}/input_items
-POST   /v1/responses/input_tokens    POST, GET and DELETE /v1/conversations[/{id}]
+POST   /v1/responses/input_tokens    POST   /v1/responses/compact
+POST, GET and DELETE /v1/conversations[/{id}]
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from proxy.providers.mock.errors import MockError, wrong_value
 from proxy.providers.mock.failing import cut_connection, fail_before_answer, stay_silent
 from proxy.providers.mock.faults import HEALTHY, FaultPlan, read_plan
 from proxy.providers.mock.rendering import Usage
-from proxy.providers.mock.responses_rendering import response_document
+from proxy.providers.mock.responses_rendering import response_document, usage_document
 from proxy.providers.mock.responses_request import (
     ResponsesRequest,
     read_document,
@@ -28,7 +29,7 @@ from proxy.providers.mock.responses_request import (
 from proxy.providers.mock.responses_sending import ResponseStream, Sending
 from proxy.providers.mock.responses_store import KeptResponse, ResponseStore, conversation_id
 from proxy.providers.mock.state import Call
-from proxy.providers.mock.text import digest_of
+from proxy.providers.mock.text import count_tokens, digest_of
 from proxy.providers.mock.validation import parse_body
 
 _STORE = web.AppKey("RESPONSES", ResponseStore)
@@ -40,6 +41,7 @@ def add_responses_routes(app: web.Application) -> None:
     router = app.router
     router.add_post("/v1/responses", create)
     router.add_post("/v1/responses/input_tokens", count_input)
+    router.add_post("/v1/responses/compact", compact)
     router.add_get("/v1/responses/{id}", retrieve)
     router.add_delete("/v1/responses/{id}", delete)
     router.add_post("/v1/responses/{id}/cancel", cancel)
@@ -151,6 +153,24 @@ async def count_input(http: web.Request) -> web.Response:
     request, _ = _read(http, call, await http.read())
     count = request.chat.prompt.tokens
     return _json(call, {"object": "response.input_tokens", "input_tokens": count})
+
+
+async def compact(http: web.Request) -> web.Response:
+    """Keep what users said and seal the rest into one item, which costs a few tokens."""
+    call, body = Call(http), await http.read()
+    request, before = _read(http, call, body)
+    items = [*before, *request.items]
+    sealed = digest_of(orjson.dumps(items)).hex()
+    usage = Usage(request.chat.prompt.tokens, output_tokens=count_tokens(sealed))
+    call.charge(request.chat.model, usage, is_complete=True)
+    item = {"id": f"cmp_{sealed}", "type": "compaction", "encrypted_content": sealed}
+    return _json(call, {
+        "id": http.app[_STORE].responses.new_id("resp", call.api_key, body),
+        "object": "response.compaction",
+        "created_at": 1_700_000_000,
+        "output": [*(each for each in items if each.get("role") == "user"), item],
+        "usage": usage_document(usage),
+    })  # fmt: skip
 
 
 async def retrieve(http: web.Request) -> web.StreamResponse:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from config.clock import Clock
 from config.prices.build import write_book
 from config.prices.document import BOOK_PATH, PRICE_BUCKETS, SCHEMA, TIERS, read_document
+from config.prices.history import HISTORY_PATH
 
 
 @pytest.fixture(scope="module")
@@ -15,10 +17,12 @@ def document() -> dict[str, Any]:
 
 
 def test_the_committed_book_is_what_the_installed_sources_give(tmp_path: Path) -> None:
-    path = tmp_path / "book.json"
+    path, history_path = tmp_path / "book.json", tmp_path / "history.jsonl"
+    history_path.write_bytes(HISTORY_PATH.read_bytes())
 
-    rows = write_book(path)
+    rows = write_book(Clock(), path, history_path)
 
+    assert history_path.read_bytes() == HISTORY_PATH.read_bytes()
     assert path.read_bytes() == BOOK_PATH.read_bytes(), (
         "the pinned sources changed: run `python main.py prices build` and review the diff"
     )

@@ -62,9 +62,12 @@ STREAM = [
 
 async def final_message(stream: bytes) -> Message:
     """Let Anthropic's client put the events together."""
-    async with serving(stream) as url, AsyncAnthropic(base_url=url, api_key="k") as client:
-        async with client.messages.stream(**ASKED) as events:
-            return await events.get_final_message()
+    async with (
+        serving(stream) as url,
+        AsyncAnthropic(base_url=url, api_key="k") as client,
+        client.messages.stream(**ASKED) as events,
+    ):
+        return await events.get_final_message()
 
 
 def translated(chunks: list[Any]) -> bytes:
@@ -217,6 +220,18 @@ async def test_chat_streams_of_anthropics_own_come_back(name: str) -> None:
         assert [b.to_dict() for b in message.content] == [b.to_dict() for b in original.content]
 
 
+def test_what_nests_too_deep_to_be_written_is_left_out() -> None:
+    deep = b'{"a":' * 300 + b"1" + b"}" * 300
+    chunk_data = (
+        b'data: {"id":DEEP,"model":DEEP,"usage":{"prompt_tokens":1,"server_tool_use":DEEP},'
+        b'"choices":[{"delta":{"tool_calls":[{"index":0,"id":DEEP,"function":{"name":DEEP}}],'
+        b'"thinking_blocks":[{"type":"redacted_thinking","data":DEEP}]}}]}\n\ndata: [DONE]\n\n'
+    )
+    out = MessagesToChat().stream(ASKED).feed(chunk_data.replace(b"DEEP", deep))
+    assert out.endswith(b'data: {"type":"message_stop"}\n\n')
+    assert b'"a":' not in out
+
+
 async def test_anthropic_client_reads_a_whole_answer() -> None:
     message = {
         "role": "assistant",
@@ -254,7 +269,7 @@ async def test_anthropic_client_reads_a_whole_answer() -> None:
         read = await client.messages.create(**ASKED)
     thinking, text, *calls = (block.to_dict() for block in read.content)
     assert thinking["thinking"] == "hm"
-    assert text["citations"][0]["cited_text"] == "sunny"  # type: ignore[index]
+    assert text["citations"][0]["cited_text"] == "sunny"
     assert [call["input"] for call in calls] == [{"x": [1]}, {"INVALID_JSON": '{"cut'}, {}]
     assert read.usage.service_tier == "standard"
     assert read.usage.output_tokens_details is not None
@@ -279,20 +294,27 @@ def test_what_is_no_completion_is_no_answer(document: dict[str, Any]) -> None:
         MessagesToChat().answer(document, ASKED)
 
 
+async def refusal_read_by_client(document: dict[str, Any], status: int) -> APIStatusError:
+    """Return what Anthropic's client makes of an error document."""
+    async with (
+        serving(orjson.dumps(document), JSON, status) as url,
+        AsyncAnthropic(base_url=url, api_key="k", max_retries=0) as client,
+    ):
+        with pytest.raises(APIStatusError) as caught:
+            await client.messages.create(**ASKED)
+    return caught.value
+
+
 async def test_anthropic_client_reads_errors() -> None:
     raw = {"error": {"message": "slow", "type": "requests", "code": "rate_limit_exceeded"}}
-    body = orjson.dumps(MessagesToChat().error(raw))
-    async with serving(body, JSON, 429) as url:
-        async with AsyncAnthropic(base_url=url, api_key="k", max_retries=0) as client:
-            with pytest.raises(RateLimitError, match="slow") as caught:
-                await client.messages.create(**ASKED)
-    assert caught.value.type == "rate_limit_error"
-    body = orjson.dumps(anthropic_error(529, "busy", "req_7"))
-    async with serving(body, JSON, 529) as url:
-        async with AsyncAnthropic(base_url=url, api_key="k", max_retries=0) as client:
-            with pytest.raises(APIStatusError, match="busy") as overloaded:
-                await client.messages.create(**ASKED)
-    assert overloaded.value.type == "overloaded_error"
+    document = MessagesToChat().error(raw)
+    assert document is not None
+    error = await refusal_read_by_client(document, 429)
+    assert isinstance(error, RateLimitError)
+    assert error.type == "rate_limit_error"
+    assert "slow" in error.message
+    busy = await refusal_read_by_client(anthropic_error(529, "busy", "req_7"), 529)
+    assert busy.type == "overloaded_error"
 
 
 def test_counting_tokens_is_refused_with_a_hint() -> None:

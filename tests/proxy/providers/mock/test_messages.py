@@ -109,7 +109,7 @@ async def test_thoughts_are_signed_and_counted(claude: AsyncAnthropic) -> None:
 
 
 async def test_schema_and_limit_and_stop_sequence(claude: AsyncAnthropic) -> None:
-    style = {"format": {"type": "json_schema", "schema": SCHEMA}}
+    style: Any = {"format": {"type": "json_schema", "schema": SCHEMA}}
     fitting = await claude.messages.create(**BODY, output_config=style)
     assert_fits(orjson.loads(fitting.content[0].to_dict()["text"]), SCHEMA)
     cut = await claude.messages.create(**{**BODY, "max_tokens": 3})
@@ -120,8 +120,8 @@ async def test_schema_and_limit_and_stop_sequence(claude: AsyncAnthropic) -> Non
 
 
 async def test_images_are_counted(claude: AsyncAnthropic) -> None:
-    image = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
-    text = {"type": "text", "text": "What is it?"}
+    image: Any = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+    text: Any = {"type": "text", "text": "What is it?"}
     plain = await claude.messages.count_tokens(
         model="claude-sonnet-4-5", messages=[{"role": "user", "content": [text]}]
     )
@@ -134,7 +134,7 @@ async def test_images_are_counted(claude: AsyncAnthropic) -> None:
 async def test_marked_prefix_is_written_then_read_and_billed(
     claude: AsyncAnthropic, mock: MockServer
 ) -> None:
-    system = [
+    system: Any = [
         {"type": "text", "text": "Rules. " * 900, "cache_control": {"type": "ephemeral"}},
         {
             "type": "text",

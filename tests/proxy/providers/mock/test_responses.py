@@ -219,6 +219,19 @@ async def test_input_is_counted_and_costs_nothing(mock: MockServer) -> None:
     assert counted.input_tokens == answer.usage.input_tokens
 
 
+async def test_a_conversation_is_compacted_and_goes_on(mock: MockServer) -> None:
+    first: Any = await mock.client.responses.create(**BODY)
+    small: Any = await mock.client.responses.compact(
+        model="gpt-4o", input="And more.", previous_response_id=first.id
+    )
+    assert [item.type for item in small.output] == ["message", "message", "compaction"]
+    line = (await bill_of(mock))[-1]
+    assert line["output_tokens"] == small.usage.output_tokens > 0
+    items: Any = [item.model_dump(exclude_none=True, warnings=False) for item in small.output]
+    after: Any = await mock.client.responses.create(model="gpt-4o", input=items)
+    assert after.output_text
+
+
 async def test_a_long_prompt_is_cached(mock: MockServer) -> None:
     asked: dict[str, Any] = {"model": "gpt-4o", "input": "word " * 2000}
     await mock.client.responses.create(**asked)
