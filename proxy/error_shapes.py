@@ -54,13 +54,18 @@ def anthropic_type(status: int) -> str:
     return ANTHROPIC_TYPES.get(status, fallback)
 
 
-def shape_error_event(document: dict[str, Any], status: int, shape: ErrorShape) -> bytes:
-    """Return the event that makes the caller's official client raise in the middle of a stream."""
+def shape_error_event(
+    document: dict[str, Any], status: int, shape: ErrorShape, number: int = 0
+) -> bytes:
+    """Return the event that makes the caller's official client raise in the middle of a stream.
+
+    `number` is the event's place in a stream whose events are numbered.
+    """
     shaped = shape_error(document, status, shape)
     if shape == "responses":
         # One event for both kinds of reader: those that look at its type and those at `error`.
         error = document["error"]
         shaped = {"type": "error", "code": error["code"], "message": error["message"],
-                  "param": error["param"], "sequence_number": 0, **document}  # fmt: skip
+                  "param": error["param"], "sequence_number": number, **document}  # fmt: skip
     name = b"event: error\n" if shape in {"anthropic", "responses"} else b""
     return b"%bdata: %b\n\n" % (name, orjson.dumps(shaped))

@@ -92,7 +92,7 @@ class Pipeline:
 
     def _pin(self, ctx: RequestContext) -> None:
         """Find out whether the request refers to what one upstream keeps; 404 when not its own."""
-        if ctx.key is not None and may_refer(ctx.body):
+        if ctx.key is not None and may_refer(ctx.endpoint, ctx.body):
             ctx.pinned = check_references(ctx.doc, ctx.key.tenant, self.ownership)
 
     def _decide(self, ctx: RequestContext) -> None:

@@ -138,7 +138,7 @@ class StreamReply:
         elif tap.error is not None:
             last = tap.held
         else:
-            last = self._error_event("The upstream's stream broke off.", end.error_code)
+            last = self._error_event(tap, "The upstream's stream broke off.", end.error_code)
         self._recorder.finish(self._ctx)
         await self._write(last)
         await self._eof()
@@ -219,9 +219,9 @@ class StreamReply:
         await self._write(shape_error_event(error.document(), error.status, shape))
         await self._eof()
 
-    def _error_event(self, message: str, code: str) -> bytes:
+    def _error_event(self, tap: StreamTap, message: str, code: str) -> bytes:
         document = error_document(message, "server_error", None, code)
-        return shape_error_event(document, 502, self._ctx.dialect.error_shape)
+        return shape_error_event(document, 502, self._ctx.dialect.error_shape, tap.next_number)
 
     async def _begin(self, upstream_headers: Mapping[str, str]) -> None:
         if not self.has_begun:

@@ -37,6 +37,10 @@ class StreamTap(Protocol):
     held: bytes
 
     @property
+    def next_number(self) -> int:
+        """The number of the next event; 0 in dialects that number none."""
+
+    @property
     def object_ids(self) -> Collection[str]:
         """Objects the provider keeps, as far as they have been named."""
 

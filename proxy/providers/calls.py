@@ -4,7 +4,7 @@ Called by upstream.py for each attempt. What differs between families is chosen 
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from multidict import CIMultiDict
@@ -52,16 +52,37 @@ class Preparer:
         if way.translator is None:
             url = door.addresses.url(way.path, target.model, is_streaming=ctx.is_streaming)
             return Prepared(url, headers, body_for(ctx, target, door))
-        document = way.translator.request(changed_document(ctx, target, door))
+        document = way.translator.request(self._document(ctx, target, door))
+        if not door.asks_usage:
+            document.pop("stream_options", None)
         if door.converse is None:
             url = door.addresses.url(way.path, target.model, is_streaming=ctx.is_streaming)
-            return Prepared(url, headers, orjson.dumps(document), way.translator)
+            return Prepared(url, headers, _written(document), way.translator)
         call = door.converse.prepare(
             target.model, document, is_streaming=ctx.is_streaming, now_us=self._clock.now_us()
         )
         for name, value in call.headers.items():
             headers[name] = value
         return Prepared(URL(call.url, encoded=True), headers, call.body, way.translator)
+
+    def _document(self, ctx: RequestContext, target: Target, door: UpstreamDoor) -> dict[str, Any]:
+        """The document to translate; Anthropic must be told a bound, so it is the model's own."""
+        document = changed_document(ctx, target, door)
+        bounds = ctx.dialect.output_bounds
+        if door.family != "anthropic" or not bounds or any(document.get(name) for name in bounds):
+            return document
+        limits = ctx.live.book.model_limits("anthropic", target.model)
+        if limits is not None and limits.max_output:
+            document[bounds[0]] = limits.max_output
+        return document
+
+
+def _written(document: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError as error:
+        hint = "Flatten it to at most 254 levels."
+        raise UntranslatableError("The body is nested too deeply.", hint) from error
 
 
 def refusal_text(endpoint: str, door: UpstreamDoor) -> str:

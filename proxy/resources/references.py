@@ -13,18 +13,20 @@ from proxy.resources.ownership import Owner, OwnershipMap
 
 # Fields whose text, or list of texts, names an object the provider keeps.
 REFERENCE_FIELDS = frozenset({
-    "previous_response_id", "response_id", "conversation", "conversation_id", "file_id", "file_ids",
-    "input_file_id", "output_file_id", "training_file", "validation_file", "vector_store_id",
-    "vector_store_ids", "container", "container_id", "container_ids", "batch_id", "upload_id",
-    "part_ids", "assistant_id", "thread_id", "fine_tuning_job_id", "input_file_ids",
-    "cachedContent", "cached_content",
+    "previous_response_id", "comparison_response_id", "response_id", "conversation",
+    "conversation_id", "file_id", "file_ids", "input_file_id", "output_file_id", "training_file",
+    "validation_file", "vector_store_id", "vector_store_ids", "container", "container_id",
+    "container_ids", "batch_id", "upload_id", "part_ids", "assistant_id", "thread_id",
+    "fine_tuning_job_id", "input_file_ids", "cachedContent", "cached_content",
 })  # fmt: skip
 # Fields under which an object with an id of its own is meant, such as {"conversation": {"id": _}}.
 NESTED_FIELDS = frozenset({"conversation", "container"})
 # The caller's own data: providers look nothing up that is named in here.
 OPAQUE_FIELDS = frozenset({
+    "prompt",  # a template of the operator's account
     "metadata", "attributes", "parameters", "input_schema", "json_schema", "schema", "args",
 })  # fmt: skip
+BARE_ITEM = frozenset({"id", "status"})  # OpenAI takes such an item for a reference
 STORED_ITEMS = frozenset({"item_reference"})
 MOST_REFERENCES = 1000
 # Google's files are named by their address.
@@ -44,9 +46,9 @@ MARKS = (
 NO_OBJECTS = frozenset({"auto", "none", ""})
 
 
-def may_refer(body: bytes) -> bool:
+def may_refer(endpoint: str, body: bytes) -> bool:
     """Return whether a body could hold a reference at all; chat bodies nearly never do."""
-    return any(mark in body for mark in MARKS) or b"\\u00" in body
+    return endpoint == "responses" or any(mark in body for mark in MARKS) or b"\\u00" in body
 
 
 def references_in(value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:
@@ -85,8 +87,9 @@ def _named(name: str, value: Any) -> Iterator[tuple[str, str]]:
 def _item_reference(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """An item that the provider would look up; one that carries its content is no reference."""
     kind, item_id = item.get("type"), item.get("id")
+    is_only_named = item.keys() <= BARE_ITEM
     is_bare_reasoning = kind == "reasoning" and item_id and not item.get("encrypted_content")
-    if (kind in STORED_ITEMS or is_bare_reasoning) and isinstance(item_id, str):
+    if (kind in STORED_ITEMS or is_bare_reasoning or is_only_named) and isinstance(item_id, str):
         yield "input", item_id
 
 

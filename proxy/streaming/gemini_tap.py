@@ -29,6 +29,7 @@ class GeminiTap:
         self.has_events = False
         self.held = b""
         self.object_ids: tuple[str, ...] = ()
+        self.next_number = 0
         self.units: dict[str, int] = {}
         self.kept: list[bytes] = []
         self._framer = EventFramer()

@@ -35,6 +35,7 @@ class MessagesTap:
         self.has_events = False
         self.held = b""
         self.object_ids: tuple[str, ...] = ()
+        self.next_number = 0
         self.units: dict[str, int] = {}
         self.kept: list[bytes] = []
         self._framer = EventFramer()

@@ -16,7 +16,6 @@ from proxy.streaming.responses_reading import (
     ObjectIds,
     ending_of,
     read_response_document,
-    responses_error_event,
     responses_units,
 )
 
@@ -106,10 +105,11 @@ class ResponsesTap:
         rest = self._framer.pending
         return self.feed(b"\n\n") if rest and _is_whole_end(rest) else b""
 
-    def error_event(self, message: str, code: str) -> bytes:
-        """Make the event that ends a stream whose upstream broke off, numbered as the next one."""
+    @property
+    def next_number(self) -> int:
+        """The number of the event that would come next."""
         said = _NUMBER.search(self._last)
-        return responses_error_event(message, code, int(said[1]) + 1 if said else 0)
+        return int(said[1]) + 1 if said else 0
 
     def _has_ended(self) -> bool:
         return self.is_done or self.error is not None

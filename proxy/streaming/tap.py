@@ -29,6 +29,7 @@ class ChatStreamTap:
         self.has_events = False
         self.held = b""
         self.object_ids: tuple[str, ...] = ()  # chunks name nothing the provider keeps,
+        self.next_number = 0
         self.units: dict[str, int] = {}  # and nothing that is billed by the piece
         self.kept: list[bytes] = []
         self._framer = EventFramer()

@@ -177,7 +177,7 @@ async def retrieve(http: web.Request) -> web.StreamResponse:
     call = Call(http)
     kept = _find(http, call)
     if http.query.get("stream") not in {"true", "1"}:
-        return _json(call, kept.look())
+        return _json(call, kept.look(call))
     if not kept.request.is_background:
         raise wrong_value("stream", "only a background response can be streamed again.")
     after = http.query.get("starting_after", "-1")

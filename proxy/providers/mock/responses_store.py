@@ -68,7 +68,7 @@ class KeptResponse:
     before: list[dict[str, Any]]
     document: dict[str, Any]
     usage: Usage
-    call: Call  # of its creation: under its id the work is billed, whenever it is done
+    call: Call  # under its id the work is billed: of the call that finds it done
     status: str
     reads: int = 0
 
@@ -79,9 +79,10 @@ class KeptResponse:
         unfinished: dict[str, Any] = {"output": [], "usage": None, "incomplete_details": None}
         return self.document | unfinished | {"status": self.status, "completed_at": None}
 
-    def look(self) -> dict[str, Any]:
+    def look(self, call: Call) -> dict[str, Any]:
         """Show it to a caller who polls: the first look finds it under way, the second done."""
         if self.status in _WAITING:
+            self.call = call
             self.reads += 1
             self.status = "in_progress"
             if self.reads >= _READS_UNTIL_COMPLETE:

@@ -18,7 +18,8 @@ for _ in range(100):
 REFERRING = [
     ({"previous_response_id": "resp_1"}, ["resp_1"]),
     ({"conversation": "conv_1"}, ["conv_1"]),
-    ({"conversation": {"id": "conv_1"}}, ["conv_1"]),
+    ({"conversation": {"id": "conv_1"}}, ["conv_1", "conv_1"]),
+    ({"input": [{"id": "msg_1"}]}, ["msg_1"]),
     ({"input": [{"type": "item_reference", "id": "msg_1"}]}, ["msg_1"]),
     ({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}, ["rs_1"]),
     ({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1", "vs_2"]}]}, ["vs_1", "vs_2"]),
@@ -37,6 +38,7 @@ REFERRING = [
 INNOCENT: list[dict[str, Any]] = [
     {"messages": [{"role": "user", "content": "file_id: file-1"}]},
     {"metadata": {"file_id": "file-1"}},
+    {"prompt": {"id": "pmpt_1", "version": "2"}},
     {"tools": [{"function": {"parameters": {"properties": {"file_id": {"type": "string"}}}}}]},
     {"messages": [{"content": [{"type": "tool_use", "input": {"file_id": "file-1"}}]}]},
     {"conversation": "auto", "container": {"type": "auto"}},
@@ -51,7 +53,8 @@ INNOCENT: list[dict[str, Any]] = [
 @pytest.mark.parametrize(("document", "ids"), REFERRING)
 def test_every_way_to_refer_to_an_object_is_seen(document: dict[str, Any], ids: list[str]) -> None:
     assert [each for _, each in references_in(document)] == ids
-    assert may_refer(orjson.dumps(document))
+    endpoint = "responses" if "input" in document else "chat"
+    assert may_refer(endpoint, orjson.dumps(document))
 
 
 @pytest.mark.parametrize("document", INNOCENT)
@@ -60,8 +63,8 @@ def test_what_a_provider_does_not_look_up_is_no_reference(document: dict[str, An
 
 
 def test_escaped_names_are_looked_into() -> None:
-    assert may_refer(b'{"file\\u005fid": "file-1"}')
-    assert not may_refer(b'{"messages": [{"role": "user", "content": "hello"}]}')
+    assert may_refer("chat", b'{"file\\u005fid": "file-1"}')
+    assert not may_refer("chat", b'{"messages": [{"role": "user", "content": "hello"}]}')
 
 
 def test_endless_nesting_and_endless_lists_are_refused(tmp_path: Path) -> None:

@@ -152,14 +152,13 @@ async def test_a_kept_response_is_its_owners_alone(
     second = await acme.responses.create(**follow_up)  # type: ignore[call-overload]
     assert second.previous_response_id == first.id
     assert (await acme.responses.retrieve(first.id)).id == first.id
+    naming_an_item: Any = [{"type": "item_reference", "id": first.output[0].id}]
     for call in (
         globex.responses.retrieve(first.id),
         globex.responses.delete(first.id),
         globex.responses.cancel(first.id),
         globex.responses.create(**follow_up),  # type: ignore[call-overload]
-        globex.responses.create(
-            model="gpt-4o-mini", input=[{"type": "item_reference", "id": first.output[0].id}]
-        ),
+        globex.responses.create(model="gpt-4o-mini", input=naming_an_item),
     ):
         with pytest.raises(openai.NotFoundError):
             await call
