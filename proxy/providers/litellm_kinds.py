@@ -56,6 +56,11 @@ LEFT_OUT = frozenset({
     "user", "safety_identifier", "metadata", "store", "seed", "prediction", "prompt_cache_key",
     "prompt_cache_retention", "service_tier", "stream", "stream_options", "verbosity",
 })  # fmt: skip
+# Of litellm's own fields: a caller decides neither where a call goes nor with what credential.
+ROUTING = frozenset({
+    "api_base", "api_key", "api_version", "base_url", "default_headers", "deployment_id",
+    "extra_headers", "max_retries", "organization", "request_timeout", "timeout",
+})  # fmt: skip
 # Of the fields that ask for something, the values that ask for nothing.
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "n": (1,),
@@ -102,7 +107,7 @@ def split_fields(
     for name, value in doc.items():
         if value is None or name in {"model", "messages"}:
             continue
-        if name in supported or (name not in known and name not in LEFT_OUT):
+        if name in supported - ROUTING or name not in known | LEFT_OUT | ROUTING:
             settings[name] = value
         elif name not in LEFT_OUT and value not in NEUTRAL.get(name, ()):
             hint = "Leave it out, or use another upstream."

@@ -2,6 +2,7 @@
 
     POST /v1/chat/completions   streamed or not    GET /v1/models[/{id}]   GET /health
     POST /v1/embeddings         float or base64    GET /mock/bill          GET /mock/calls
+    POST /model/{id}/converse[-stream]             in Bedrock's dialect (bedrock.py)
 
 Everything in an answer follows from the request body alone, but what the simulated prompt cache
 adds to its usage. A token is four characters. These request headers make it misbehave:
@@ -35,6 +36,7 @@ import orjson
 from aiohttp import web
 
 from config.clock import Clock
+from proxy.providers.mock.bedrock import add_bedrock_routes
 from proxy.providers.mock.bill import Bill
 from proxy.providers.mock.chat import answer_chat
 from proxy.providers.mock.embeddings import embedding_document, read_embedding_request
@@ -63,6 +65,7 @@ def build_mock_app(bill: Bill) -> web.Application:
     app[STATE] = MockState(bill)
     app.router.add_post("/v1/chat/completions", answer_chat)
     app.router.add_post("/v1/embeddings", answer_embeddings)
+    add_bedrock_routes(app)
     app.router.add_get("/v1/models", list_models)
     app.router.add_get("/v1/models/{id:.+}", show_model)
     app.router.add_get("/mock/bill", show_bill)

@@ -106,11 +106,9 @@ def test_settings_and_tools_go_along() -> None:
     ("kind", "fields", "param"),
     [
         ("cohere", {"logit_bias": {"1": 2}}, "logit_bias"),
-        (
-            "azure_ai",
-            {"n": 2, "logit_bias": {"1": 1}, "web_search_options": {}},
-            "web_search_options",
-        ),
+        ("ai21", {"logit_bias": {"1": 1}}, "logit_bias"),
+        ("azure_ai", {"extra_headers": {"a": "b"}}, "extra_headers"),
+        ("azure_ai", {"api_base": "https://example.org"}, "api_base"),
         ("ai21", {"messages": "hi"}, "messages"),
         ("ai21", {"messages": []}, "messages"),
     ],
