@@ -5,6 +5,7 @@
     POST /v1/messages[/count_tokens]               in Anthropic's dialect (messages.py)
     and the rest of OpenAI's API (routes.py), all of it under Azure's paths too (azure.py)
     POST /v1/responses          streamed or not, kept, in the background: see responses.py
+    POST /model/{id}/converse[-stream]             in Bedrock's dialect (bedrock.py)
 
 Everything in an answer follows from the request body alone, but what the simulated prompt cache
 adds to its usage. A token is four characters. These request headers make it misbehave:
@@ -40,6 +41,7 @@ from aiohttp import web
 from config.clock import Clock
 from proxy.providers.mock import messages_call
 from proxy.providers.mock.azure import add_azure_routes
+from proxy.providers.mock.bedrock import add_bedrock_routes
 from proxy.providers.mock.bill import Bill
 from proxy.providers.mock.buckets import BucketPrices
 from proxy.providers.mock.chat import answer_chat
@@ -79,6 +81,7 @@ def build_mock_app(bill: Bill) -> web.Application:
     app.router.add_post("/v1/embeddings", answer_embeddings)
     add_messages_routes(app, bill.clock)
     add_responses_routes(app)
+    add_bedrock_routes(app)
     app.router.add_get("/v1/models", list_models)
     app.router.add_get("/v1/models/{id:.+}", show_model)
     add_gemini_routes(app)
