@@ -152,6 +152,9 @@ class AnswerReader:
             end.usage_source = "deferred"
         else:
             put_usage(end, usage or facts.usage, self._metrics)
+            if end.usage_source == "unknown" and usage is not None:
+                # Words of a provider that only its translation knows.
+                put_usage(end, facts.usage, self._metrics)
             end.units |= facts.units
 
     async def _open_stream(

@@ -11,6 +11,7 @@ from typing import Any
 
 from config.metrics import Metrics
 from proxy.live import SnapshotHolder
+from proxy.providers.litellm_door import is_loaded
 from proxy.upstream import UpstreamCaller
 
 
@@ -40,14 +41,18 @@ class ProxyHealth:
             if breaker.is_open and name in snapshot.upstreams
         )
         is_degraded = not self.is_bus_connected() or bool(open_breakers)
-        status = "draining" if self.is_draining else "degraded" if is_degraded else "ok"
+        is_loading = self.holder.live.needs_litellm and not is_loaded()
+        status = "degraded" if is_degraded else "ok"
+        if self.is_draining or is_loading:
+            status = "draining" if self.is_draining else "loading"
         age_s = round(self.holder.clock.now() - snapshot.built_at, 1)
-        return (503 if self.is_draining else 200), {
+        return (503 if self.is_draining or is_loading else 200), {
             "status": status,
             "dependencies": {
                 "snapshot": {"status": "ok", "number": snapshot.number, "age_s": age_s},
                 "control": {"status": "ok" if self.is_bus_connected() else "away"},
                 "usage_log": {"status": "ok", "write_failures": self.log_failures()},
+                "translations": {"status": "loading" if is_loading else "ok"},
                 "upstreams": {"status": "degraded" if open_breakers else "ok",
                               "open_breakers": open_breakers},
             },

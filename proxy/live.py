@@ -20,6 +20,7 @@ from proxy.connector import check_upstream_url
 from proxy.providers.addresses import AddressBook, fixed_headers
 from proxy.providers.bedrock import ConverseCalls
 from proxy.providers.families import Family, asks_usage, family_of
+from proxy.providers.litellm_way import LitellmWay
 
 USER_AGENT = "netra-apex"
 MOCK_REGION = "us-east-1"
@@ -38,6 +39,7 @@ class UpstreamDoor:
     is_mock: bool
     asks_usage: bool  # of streams, in stream_options
     converse: ConverseCalls | None = None  # who signs the calls of kind bedrock
+    litellm: LitellmWay | None = None  # who makes the calls of the long tail of kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,11 @@ class LiveSnapshot:
         self._key_ring = key_ring
         self._tenant_keys: dict[str, TenantKeys] = {}
         self._salts: dict[str, tuple[bytes, bytes]] = {}
+
+    @property
+    def needs_litellm(self) -> bool:
+        """Whether a declared upstream is spoken to through litellm's door."""
+        return any(door.litellm is not None for door in self.doors.values())
 
     def tenant_keys(self, tenant: str) -> TenantKeys:
         keys = self._tenant_keys.get(tenant)
@@ -127,7 +134,8 @@ def _place_of(door: UpstreamDoor) -> Place:
     return Place(
         upstream=upstream.name,
         kind=upstream.kind,
-        host=door.host or UNKNOWN_HOST,
+        # A kind without an address here is at its own public one.
+        host=door.host or ("" if door.litellm is not None else UNKNOWN_HOST),
         region=upstream.region,
         is_simulated=upstream.is_simulated,
     )
@@ -155,6 +163,7 @@ def open_door(upstream: Upstream) -> UpstreamDoor:
         is_mock=is_mock,
         asks_usage=asks_usage(upstream),
         converse=_converse_of(upstream, addresses),
+        litellm=LitellmWay(upstream) if family_of(upstream) == "litellm" else None,
     )
 
 

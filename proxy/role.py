@@ -31,6 +31,7 @@ from proxy.health import ProxyHealth
 from proxy.limits import ConcurrencyGate
 from proxy.live import SnapshotHolder
 from proxy.pipeline import Pipeline
+from proxy.providers import litellm_door
 from proxy.realtime import Realtime
 from proxy.recorder import Recorder
 from proxy.resources.ownership import OwnershipMap
@@ -55,6 +56,7 @@ class ProxyProcess:
         self.clock = clock
         self.tasks = TaskOwner()
         self.logged_bytes = 0
+        self._is_loading = False
         self.metrics = Metrics(home / "run" / "metrics", "proxy")
         self.holder = SnapshotHolder(home, load_key_ring(settings), clock)
         self.writer = SegmentWriter(home / "segments", f"proxy-{index}-{secrets.token_hex(6)}")
@@ -117,9 +119,16 @@ class ProxyProcess:
         self.metrics.gauge("apex_snapshot_number", self.holder.live.snapshot.number)
         for name, breaker in self.pipeline.upstream.breakers.by_upstream.items():
             self.metrics.gauge("apex_upstream_breaker_open", float(breaker.is_open), (name,))
+        self.load_translations()
         self.cache.report()
         with suppress(OSError):
             self.metrics.flush()
+
+    def load_translations(self) -> None:
+        """Open litellm's door on a thread, once a snapshot declares an upstream that needs it."""
+        if self.holder.live.needs_litellm and not self._is_loading:
+            self._is_loading = True
+            self.tasks.start(asyncio.to_thread(litellm_door.load), "load litellm")
 
     async def tick_forever(self) -> None:
         """Tick until cancelled; every minute look at the disk, should the bus have missed news."""

@@ -16,6 +16,7 @@ from proxy.bodies import body_for, changed_document
 from proxy.context import RequestContext
 from proxy.live import UpstreamDoor
 from proxy.providers.matrix import way_of
+from proxy.providers.prepared_call import PreparedCall
 from proxy.providers.translation import Translator, UntranslatableError
 from proxy.wire_headers import headers_up
 
@@ -52,18 +53,22 @@ class Preparer:
         if way.translator is None:
             url = door.addresses.url(way.path, target.model, is_streaming=ctx.is_streaming)
             return Prepared(url, headers, body_for(ctx, target, door))
-        document = way.translator.request(self._document(ctx, target, door))
+        document = self._document(ctx, target, door)
+        if door.litellm is not None:
+            call, back = door.litellm.prepare(
+                way.translator, document, target.model, is_streaming=ctx.is_streaming
+            )
+            return _prepared(call, headers, back)
+        document = way.translator.request(document)
         if not door.asks_usage:
             document.pop("stream_options", None)
-        if door.converse is None:
-            url = door.addresses.url(way.path, target.model, is_streaming=ctx.is_streaming)
-            return Prepared(url, headers, _written(document), way.translator)
-        call = door.converse.prepare(
-            target.model, document, is_streaming=ctx.is_streaming, now_us=self._clock.now_us()
-        )
-        for name, value in call.headers.items():
-            headers[name] = value
-        return Prepared(URL(call.url, encoded=True), headers, call.body, way.translator)
+        if door.converse is not None:
+            call = door.converse.prepare(
+                target.model, document, is_streaming=ctx.is_streaming, now_us=self._clock.now_us()
+            )
+            return _prepared(call, headers, way.translator)
+        url = door.addresses.url(way.path, target.model, is_streaming=ctx.is_streaming)
+        return Prepared(url, headers, _written(document), way.translator)
 
     def _document(self, ctx: RequestContext, target: Target, door: UpstreamDoor) -> dict[str, Any]:
         """The document to translate; Anthropic must be told a bound, so it is the model's own."""
@@ -75,6 +80,13 @@ class Preparer:
         if limits is not None and limits.max_output:
             document[bounds[0]] = limits.max_output
         return document
+
+
+def _prepared(call: PreparedCall, headers: CIMultiDict[str], back: Translator) -> Prepared:
+    """A call whose address and headers were made with its body, and may cover it."""
+    for name, value in call.headers.items():
+        headers[name] = value
+    return Prepared(URL(call.url, encoded=True), headers, call.body, back)
 
 
 def _written(document: dict[str, Any]) -> bytes:

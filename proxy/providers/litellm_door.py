@@ -29,6 +29,7 @@ ENVIRONMENT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTI
 HOP_FIELDS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 PARAM_HINT = "Leave it out, or use another upstream."
 _loading = threading.Lock()
+_is_loaded = threading.Event()
 
 
 class _NoNetwork:
@@ -61,6 +62,12 @@ def load() -> None:
         litellm.telemetry = False
         litellm.module_level_client = _NoNetwork()
         litellm.module_level_aclient = _NoNetwork()
+        _is_loaded.set()
+
+
+def is_loaded() -> bool:
+    """Return whether `load` has run; without waiting for it."""
+    return _is_loaded.is_set()
 
 
 class ChatViaLitellm:

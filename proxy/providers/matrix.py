@@ -14,6 +14,7 @@ from proxy.providers.chain import Chain
 from proxy.providers.completions_to_chat import CompletionsToChat
 from proxy.providers.families import FAMILIES, Family, family_of, serves
 from proxy.providers.gemini_translators import ChatToGemini, EmbeddingsToGemini
+from proxy.providers.litellm_way import Unchanged
 from proxy.providers.messages_translator import MessagesToChat
 from proxy.providers.responses_to_chat import ResponsesToChat
 from proxy.providers.translation import Translator
@@ -87,8 +88,8 @@ def _way(endpoint: str, family: Family) -> Way:
         return _refuse(HINTS[endpoint])
     if family in OPENAI_FAMILIES:
         return _translate("chat", TO_CHAT[endpoint])
-    if family == "litellm":
-        return _refuse("to come")
+    if family == "litellm":  # whose door makes the call of what the outer translation says
+        return _translate("litellm", TO_CHAT.get(endpoint, Unchanged()))
     path, inner = CHAT_TO[family]
     return _translate(path, inner if endpoint == "chat" else Chain(TO_CHAT[endpoint], inner))
 

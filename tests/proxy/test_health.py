@@ -36,7 +36,13 @@ async def test_without_control_it_is_degraded_and_ready(
     status, document = await ready(session, gateway)
     assert (status, document["status"]) == (200, "degraded")
     dependencies = document["dependencies"]
-    assert set(dependencies) == {"snapshot", "control", "usage_log", "upstreams"}
+    assert set(dependencies) == {
+        "snapshot",
+        "control",
+        "usage_log",
+        "upstreams",
+        "translations",
+    }
     assert dependencies["control"] == {"status": "away"}
     assert dependencies["snapshot"]["number"] == 1
     assert dependencies["snapshot"]["age_s"] > 0
