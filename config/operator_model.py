@@ -107,7 +107,8 @@ class PriceOverride(_Declared):
         description="Price of input the provider wrote to its cache; as input if left out.",
     )
     citation: str | None = Field(
-        default=None, description="Where the price comes from: a contract, a page and its date."
+        default=None,
+        description="Where the price is from: a contract, a page and its date; disputed without.",
     )
 
 

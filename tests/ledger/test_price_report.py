@@ -24,7 +24,8 @@ def test_an_agreed_price_shows_both_sources(book: PriceBook) -> None:
     assert next(row.split() for row in rows if "cache_read" in row) == [
         "cache_read", "1.25", "1.25", "1.25",
     ]  # fmt: skip
-    assert any("batch" in row and "not applied yet" in row for row in rows)
+    assert any(row.startswith("  batch, agreed: input 1.25, output 5") for row in rows)
+    assert any(row.startswith("  apiece: web_search_calls 0.0") for row in rows)
     assert book.hash in rows[-1]
 
 
@@ -60,12 +61,16 @@ def test_an_unknown_model_gets_near_names(book: PriceBook) -> None:
 
 def test_the_operators_price_comes_first() -> None:
     document = build_effective_book(
-        read_document(), {("local", "qwen3"): Price(input=500_000, output=800_000)}
+        read_document(),
+        {("local", "qwen3"): Price(input=500_000, output=800_000)},
+        {("local", "qwen3"): "the bill of May"},
     )
 
     rows = explain(PriceBook(canonical_bytes(document)), "qwen3")
 
-    assert rows[0] == "local/qwen3: agreed (declared by the operator in apex.yaml)"
+    assert rows[0] == (
+        "local/qwen3: agreed (declared by the operator in apex.yaml, citing the bill of May)"
+    )
     assert rows[1] == "  input 0.5, output 0.8"
 
 
@@ -76,3 +81,12 @@ def test_the_operators_price_comes_first() -> None:
 )  # fmt: skip
 def test_amounts_lose_no_digit(picousd: int | None, text: str) -> None:
     assert per_million_usd(picousd) == text
+
+
+def test_a_price_without_a_citation_is_disputed() -> None:
+    document = build_effective_book(read_document(), {("local", "qwen3"): Price(input=1)})
+
+    (row, *_) = explain(PriceBook(canonical_bytes(document)), "qwen3")
+    assert row == (
+        "local/qwen3: disputed (declared by the operator in apex.yaml without a citation)"
+    )

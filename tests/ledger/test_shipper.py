@@ -47,6 +47,22 @@ async def test_every_event_arrives_with_its_amounts(any_ledger: Ledger) -> None:
 
 
 @pytest.mark.engines
+async def test_units_arrive_and_old_events_have_none(any_ledger: Ledger) -> None:
+    units = {"web_search_calls": 2, "image:1024x1024:high": 1}
+    old = make_pair("old", at_us=AT_US + 1)
+    for event in old:
+        event.schema = 1
+    any_ledger.write([*make_pair("new", units=units), *old])
+    await any_ledger.shipper.ship()
+    rows = await any_ledger.stored("request_id, kind, units, cost_picousd")
+    ends = {row["request_id"]: row for row in rows if row["kind"] == "end"}
+    assert ends["new"]["units"] == units
+    # The image is in the tokens already, the searches are paid beside them.
+    assert ends["new"]["cost_picousd"] == 450_000_000 + 2 * 10**10
+    assert ends["old"]["units"] == {}
+
+
+@pytest.mark.engines
 async def test_shipping_again_adds_nothing(any_ledger: Ledger) -> None:
     any_ledger.write(make_events(5))
     await any_ledger.shipper.ship()

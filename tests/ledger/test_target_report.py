@@ -51,11 +51,12 @@ def test_a_target_has_a_quote_and_a_reason(
 
 def test_the_rows_name_every_target_and_then_the_sources(book: PriceBook) -> None:
     rows = explain_model(book, "house", price_targets(book, [OPENAI, LOCAL]), ["house"])
-    assert rows[:5] == [
+    assert rows[:6] == [
         "house: 2 targets, tried in this order",
         "  1. gpt-4o on openai (api.openai.com): agreed, list price of openai: "
         "both sources agree within 0.5%",
         "     USD per million: input 2.5, output 10, cache_read 1.25, image_input 2.5",
+        "     USD apiece: file_search_calls 0.0025, web_search_calls 0.01",
         "  2. llama on local (127.0.0.1): unknown: "
         "127.0.0.1 is a private host without a declared price",
         "     declare one in apex.yaml: models.house.price, or price of this upstream in it",

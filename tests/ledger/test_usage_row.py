@@ -44,6 +44,9 @@ def document(**changes: Any) -> dict[str, Any]:
     ("changes", "expected"),
     [
         ({"tags": {"a": 1, "b": None}}, {"tags": {"a": "1", "b": ""}}),
+        ({"units": {"a": "3", "b": -1}}, {"units": {"a": 3, "b": 0}}),
+        ({"units": {"a": 2**63}}, {"units": {"a": 2**63 - 1}}),
+        ({"units": [1]}, {"units": {}}),
         ({"tags": ["a"], "finish_reasons": "stop"}, {"tags": {}, "finish_reasons": []}),
         ({"input_tokens": 10**18 * 10, "attempt": 1.0}, {"input_tokens": 2**63 - 1, "attempt": 1}),
         ({"input_tokens": None, "wait_us": "x"}, {"input_tokens": 0, "wait_us": 0}),
