@@ -17,7 +17,7 @@ USER = {"role": "user", "content": "Hi"}
 PNG = "iVBORw0KGgo="
 
 # The tool, ids and texts are those of the tool use example in AWS's Bedrock user guide.
-TOP_SONG = {
+TOP_SONG: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "top_song",
@@ -34,7 +34,7 @@ CALL = {
     "type": "function",
     "function": {"name": "top_song", "arguments": '{"sign":"WZPZ"}'},
 }
-CONVERSATION = [
+CONVERSATION: list[dict[str, Any]] = [
     {"role": "system", "content": "You are an app that creates playlists."},
     {"role": "user", "content": "What is the most popular song on WZPZ?"},
     {"role": "assistant", "content": None, "tool_calls": [CALL]},
@@ -98,7 +98,7 @@ def test_aws_own_tool_conversation() -> None:
                     "toolSpec": {
                         "name": "top_song",
                         "description": "Get the most popular song played on a radio station.",
-                        "inputSchema": {"json": TOP_SONG["function"]["parameters"]},  # type: ignore[index]
+                        "inputSchema": {"json": TOP_SONG["function"]["parameters"]},
                     }
                 }
             ]
@@ -273,7 +273,7 @@ def test_claude_does_not_think_where_it_may_not() -> None:
     assert fields_of(lost) is None
     block = {"type": "thinking", "thinking": "t", "signature": "s"}
     kept = [dict(message) for message in CONVERSATION]
-    kept[2]["thinking_blocks"] = [block]  # type: ignore[assignment]
+    kept[2]["thinking_blocks"] = [block]
     request = translate(reasoning_effort="low", tools=[TOP_SONG], messages=kept)
     assert "thinking" in fields_of(request)
 

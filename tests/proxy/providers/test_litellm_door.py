@@ -122,7 +122,7 @@ def test_what_a_provider_lacks_is_refused(kind: str, fields: dict[str, Any], par
 @pytest.mark.parametrize("kind", ADDRESSES)
 def test_odd_messages_never_crash_and_never_fetch(kind: str) -> None:
     picture = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
-    for message in (
+    messages: list[dict[str, Any]] = [
         {"role": "user", "content": [picture]},
         {"role": "user", "content": [{"type": "image_url"}]},
         {"role": "tool", "content": 7},
@@ -130,7 +130,8 @@ def test_odd_messages_never_crash_and_never_fetch(kind: str) -> None:
         {"content": {}},
         {"role": "assistant", "tool_calls": [{"id": 1}]},
         {},
-    ):
+    ]
+    for message in messages:
         try:
             call = door(kind).prepare({"model": "m", "messages": [message]}, is_streaming=False)
         except UntranslatableError as error:
@@ -237,8 +238,9 @@ def test_a_stream_of_coheres(step: int) -> None:
     assert answer.choices[0].message.content == "LLMs"
     calls = answer.choices[0].message.tool_calls
     assert calls is not None
-    assert (calls[0].id, calls[0].function.name) == ("call_1", "qa")
-    assert calls[0].function.arguments == '{"a": 1}'
+    assert calls[0].model_dump(exclude={"index": True, "function": {"parsed_arguments": True}}) == {
+        "id": "call_1", "type": "function", "function": {"name": "qa", "arguments": '{"a": 1}'},
+    }  # fmt: skip
     assert answer.choices[0].finish_reason == "tool_calls"
     assert answer.usage is not None
     assert answer.usage.prompt_tokens == 71

@@ -1,6 +1,8 @@
 """The mock's Bedrock side as boto3 sees it, and as our own translation and calls do."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import aiohttp
@@ -30,10 +32,11 @@ TOOL = {
 }
 
 
-def amazon(mock: MockServer) -> Any:
+@pytest.fixture
+def amazon(mock: MockServer) -> Iterator[Any]:
     """AWS's own client on the mock; it blocks, so its calls go on threads."""
     key, _, secret = PAIR.partition(":")
-    return boto3.client(
+    client = boto3.client(
         "bedrock-runtime",
         region_name="us-east-1",
         endpoint_url=mock.url,
@@ -41,12 +44,18 @@ def amazon(mock: MockServer) -> Any:
         aws_secret_access_key=secret,
         config=Config(retries={"total_max_attempts": 1}),
     )
+    with closing(client):
+        yield client
 
 
-async def test_boto3_reads_an_answer(mock: MockServer) -> None:
-    client = amazon(mock)
-    first = await asyncio.to_thread(client.converse, **ASK)
-    again = await asyncio.to_thread(client.converse, **ASK)
+def read_stream(client: Any) -> list[Any]:
+    with closing(client.converse_stream(**ASK)["stream"]) as stream:
+        return list(stream)
+
+
+async def test_boto3_reads_an_answer(mock: MockServer, amazon: Any) -> None:
+    first = await asyncio.to_thread(amazon.converse, **ASK)
+    again = await asyncio.to_thread(amazon.converse, **ASK)
     assert first["output"] == again["output"]
     assert first["stopReason"] == "end_turn"
     assert "Simulated" in first["output"]["message"]["content"][0]["text"]
@@ -60,14 +69,9 @@ async def test_boto3_reads_an_answer(mock: MockServer) -> None:
     )  # fmt: skip
 
 
-async def test_boto3_reads_a_stream_that_is_its_twin(mock: MockServer) -> None:
-    client = amazon(mock)
-    whole = await asyncio.to_thread(client.converse, **ASK)
-
-    def read() -> list[Any]:
-        return list(client.converse_stream(**ASK)["stream"])
-
-    events = await asyncio.to_thread(read)
+async def test_boto3_reads_a_stream_that_is_its_twin(amazon: Any) -> None:
+    whole = await asyncio.to_thread(amazon.converse, **ASK)
+    events = await asyncio.to_thread(read_stream, amazon)
     names = [next(iter(event)) for event in events]
     assert names[0] == "messageStart"
     assert names[-3:] == ["contentBlockStop", "messageStop", "metadata"]
@@ -77,10 +81,9 @@ async def test_boto3_reads_a_stream_that_is_its_twin(mock: MockServer) -> None:
     assert events[-1]["metadata"]["usage"] == whole["usage"]
 
 
-async def test_tools_limits_and_schemas(mock: MockServer) -> None:
-    client = amazon(mock)
+async def test_tools_limits_and_schemas(amazon: Any) -> None:
     config = {"tools": [TOOL], "toolChoice": {"any": {}}}
-    called = await asyncio.to_thread(client.converse, **ASK, toolConfig=config)
+    called = await asyncio.to_thread(amazon.converse, **ASK, toolConfig=config)
     assert called["stopReason"] == "tool_use"
     use = called["output"]["message"]["content"][0]["toolUse"]
     assert use["name"] == "top_song"
@@ -95,21 +98,20 @@ async def test_tools_limits_and_schemas(mock: MockServer) -> None:
         },
     ]
     after = await asyncio.to_thread(
-        client.converse, modelId=MODEL, messages=turns, toolConfig={"tools": [TOOL]}
+        amazon.converse, modelId=MODEL, messages=turns, toolConfig={"tools": [TOOL]}
     )
     assert after["stopReason"] == "end_turn"
     with pytest.raises(ClientError, match="toolConfig"):
-        await asyncio.to_thread(client.converse, modelId=MODEL, messages=turns)
-    short = await asyncio.to_thread(client.converse, **ASK, inferenceConfig={"maxTokens": 3})
+        await asyncio.to_thread(amazon.converse, modelId=MODEL, messages=turns)
+    short = await asyncio.to_thread(amazon.converse, **ASK, inferenceConfig={"maxTokens": 3})
     assert short["stopReason"] == "max_tokens"
     assert short["usage"]["outputTokens"] == 3
 
 
-async def test_a_long_prompt_is_read_from_the_cache(mock: MockServer) -> None:
-    client = amazon(mock)
+async def test_a_long_prompt_is_read_from_the_cache(amazon: Any) -> None:
     ask = {**ASK, "system": [{"text": "heron " * 2000}]}
-    first = await asyncio.to_thread(client.converse, **ask)
-    second = await asyncio.to_thread(client.converse, **ask)
+    first = await asyncio.to_thread(amazon.converse, **ask)
+    second = await asyncio.to_thread(amazon.converse, **ask)
     assert "cacheReadInputTokens" not in first["usage"]
     assert second["usage"]["cacheReadInputTokens"] >= 1024
     assert second["usage"]["totalTokens"] == first["usage"]["totalTokens"]
@@ -209,17 +211,12 @@ async def test_faults_in_bedrocks_shapes(mock: MockServer) -> None:
     assert lines[-1]["output_tokens"] == 2
 
 
-async def test_boto3_raises_what_a_stream_raises(mock: MockServer) -> None:
-    client = amazon(mock)
+async def test_boto3_raises_what_a_stream_raises(amazon: Any) -> None:
 
     def fault(request: Any, **_: Any) -> None:
         request.headers["x-mock-garbage"] = "error-event"
 
-    client.meta.events.register("before-send.bedrock-runtime.ConverseStream", fault)
-
-    def read() -> None:
-        for _ in client.converse_stream(**ASK)["stream"]:
-            pass
+    amazon.meta.events.register("before-send.bedrock-runtime.ConverseStream", fault)
 
     with pytest.raises(EventStreamError, match="Simulated"):
-        await asyncio.to_thread(read)
+        await asyncio.to_thread(read_stream, amazon)
