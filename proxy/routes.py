@@ -42,7 +42,7 @@ def speak(dialect: Dialect) -> Handler:
 
 
 async def post_gemini(request: web.Request) -> web.StreamResponse:
-    """Answer POST /v1beta/models/{model}:{verb}: model and streaming are in the path."""
+    """Answer POST /v1beta/models/{model}:{verb}, or /v1/...: the path has model and streaming."""
     model, _, verb = request.match_info["call"].rpartition(":")
     dialect = GEMINI_VERBS.get(verb)
     is_streaming = verb == "streamGenerateContent"
@@ -100,11 +100,14 @@ def _authenticate(request: web.Request) -> None:
 
 
 async def get_models(request: web.Request) -> web.Response:
-    """Answer GET /v1/models, in Anthropic's form to Anthropic's clients."""
+    """Answer GET /v1/models, in Anthropic's and Google's forms to their clients."""
     _authenticate(request)
+    snapshot = request.app[PIPELINE].admission.holder.live.snapshot
     if "anthropic-version" in request.headers:
-        return _json(anthropic_list(request.app[PIPELINE].admission.holder.live.snapshot))
-    return _json(list_document(request.app[PIPELINE].admission.holder.live.snapshot))
+        return _json(anthropic_list(snapshot))
+    if "x-goog-api-key" in request.headers:
+        return _json(gemini_list(snapshot))
+    return _json(list_document(snapshot))
 
 
 async def get_model(request: web.Request) -> web.Response:
@@ -183,6 +186,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     *(("POST", path, speak(dialect)) for path, dialect in OPENAI_PATHS.items()),
     ("GET", "/v1/realtime", get_realtime),
     ("POST", "/v1beta/models/{call:.+}", post_gemini),
+    ("POST", "/v1/models/{call:.+}", post_gemini),  # Google's client uses v1 since its version 3
     ("POST", "/openai/deployments/{model}/{operation:.+}", post_deployment),
     *((method, "/openai/{path:.+}", post_azure) for method in RELAYED_METHODS),
 )
