@@ -1,0 +1,102 @@
+"""Every client stack, unmodified but for base_url and key, before one gateway and its mock.
+
+A script prints a line for each capability it saw working and fails on the first wrong thing. After
+each of them nothing may be lost: what was recorded is what the mock billed.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.gateway import ROOT, Gateway, clean_environment
+from tests.stacks.catalogue import HERE, STACKS, Stack
+from tests.stacks.environments import prepare
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+
+SCRIPT_TIMEOUT_S = 90
+CONFIG = """
+upstreams:
+  openai: {kind: mock}
+  anthropic: {kind: mock, plays: anthropic}
+  gemini: {kind: mock, plays: gemini}
+models:
+  gpt-4o-mini: {upstreams: [openai]}
+  text-embedding-3-small: {upstreams: [openai]}
+  claude-haiku-4-5: {upstreams: [anthropic]}
+  gemini-2.5-flash: {upstreams: [gemini]}
+  gemini-embedding-2: {upstreams: [gemini]}
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
+    async with Gateway(tmp_path_factory.mktemp("stacks"), config=CONFIG) as running:
+        yield running
+
+
+def parameter(stack: Stack) -> object:
+    name = f"{stack.name.split(',')[-1].strip()}-{stack.path.stem}".replace(" ", "-")
+    return pytest.param(stack, id=name, marks=[pytest.mark.long] if stack.is_long else [])
+
+
+@pytest.mark.parametrize("stack", [parameter(stack) for stack in STACKS])
+async def test_the_stack_works_and_all_it_did_is_on_both_books(
+    gateway: Gateway, stack: Stack
+) -> None:
+    before = await billed_attempts(gateway)
+    command = await asyncio.to_thread(prepare, stack)
+    status, output, errors = await run(command, gateway)
+    assert status == 0, f"{output}\n{errors}"
+    assert set(output.splitlines()) == stack.lines
+    assert await billed_attempts(gateway) > before
+
+
+async def run(command: list[str], gateway: Gateway) -> tuple[int | None, str, str]:
+    """Run a script as its user would: (exit status, stdout, stderr)."""
+    told = {
+        "BASE_URL": gateway.proxy_url,
+        "GATEWAY_KEY": gateway.api_key,
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=clean_environment(gateway.home, told),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(SCRIPT_TIMEOUT_S):
+            out, err = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
+    return process.returncode, out.decode(), err.decode()
+
+
+async def billed_attempts(gateway: Gateway) -> int:
+    """How many attempts are equal in our log and on the mock's bill; nothing may be different."""
+    status, report = await gateway.admin("/admin/v1/conservation")
+    assert status == 200, report
+    assert report["is_exact"], report["rows"]
+    assert report["starts"] == report["ends"]
+    [line] = [row for row in report["rows"] if row.startswith("bill: ")]
+    found = re.match(r"bill: (\d+) attempts equal in tokens and cost, 0 interrupted", line)
+    assert found is not None, line
+    return int(found[1])
+
+
+def test_every_script_is_tried_and_in_the_table() -> None:
+    scripts = {path for suffix in ("py", "mjs", "sh") for path in HERE.glob(f"[!_]*.{suffix}")}
+    scripts |= set(HERE.glob("*/*.mjs"))
+    ours = {HERE / name for name in ("catalogue.py", "environments.py", "test_environments.py")}
+    assert scripts - ours == {stack.path for stack in STACKS}
+    text = (ROOT / "docs" / "clients.md").read_text()
+    for stack in STACKS:
+        assert stack.row in text
