@@ -15,7 +15,7 @@ from tests.gateway import ROOT, Gateway, clean_environment
 from tests.stacks.catalogue import HERE, STACKS, Stack
 from tests.stacks.environments import prepare
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+pytestmark = pytest.mark.timeout(400)
 
 SCRIPT_TIMEOUT_S = 90
 CONFIG = """
@@ -43,6 +43,7 @@ def parameter(stack: Stack) -> object:
     return pytest.param(stack, id=name, marks=[pytest.mark.long] if stack.is_long else [])
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("stack", [parameter(stack) for stack in STACKS])
 async def test_the_stack_works_and_all_it_did_is_on_both_books(
     gateway: Gateway, stack: Stack

@@ -16,7 +16,8 @@ COLUMNS = {
     "JSON schema": ("structured", "responses structured"),
     "embeddings": ("embeddings",),
     "Responses": ("responses",),
-    "files, batches": ("files", "batches"),
+    "files": ("files",),
+    "batches": ("batches",),
     "images, audio": ("images", "audio"),
     "errors": ("errors",),
 }
@@ -64,16 +65,16 @@ _CHAT = ("chat", "stream", "tools", "streamed tools", "structured")
 _RESPONSES = ("responses", "responses stream", "responses tools", "responses structured")
 _RESOURCES = ("files", "batches", "images", "audio", "moderations")
 _OPENAI = (
-    ("openai_chat.py", "gpt", _CHAT, ("claude", "gemini"), ("embeddings", "models", "errors")),
-    ("openai_responses.py", "claude", _RESPONSES, (), ()),
-    ("openai_resources.py", "gpt", _RESOURCES, (), ()),
+    ("openai_chat.py", _CHAT, ("claude", "gemini"), ("embeddings", "models", "errors")),
+    ("openai_responses.py", _RESPONSES, ("claude", "gemini"), ("chained responses",)),
+    ("openai_resources.py", _RESOURCES, (), ()),
 )
 
 STACKS = (
     *(
-        Stack(f"openai-python {version}", script, uses, own, others, extra, environment)
+        Stack(f"openai-python {version}", script, uses, "gpt", others, extra, environment)
         for version, environment in ((3, ""), (2, "openai2"))
-        for script, own, uses, others, extra in _OPENAI
+        for script, uses, others, extra in _OPENAI
     ),
     Stack(
         "anthropic",

@@ -19,9 +19,8 @@ from tests.stacks.catalogue import HERE, Stack
 
 ENVIRONMENTS = HERE.parent.parent / ".venv-stacks"
 INSTALL_TIMEOUT_S = 300
-PUT_RIGHT = (
-    "the client's packages could not be installed.\n  hint: is the package registry in reach"
-)
+FAILED = "the client's packages could not be installed"
+HINT = "hint: is the package registry in reach?"
 
 
 class EnvironmentFailedError(Exception):
@@ -63,7 +62,7 @@ def install_node(directory: Path) -> None:
     with alone(ENVIRONMENTS / directory.name):
         if not stamp.exists() or stamp.read_text() != wanted:
             words = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-            run([find("npm"), *words], os.environ, directory)  # noqa: TID251  npm's own settings
+            run([find("npm"), *words], os.environ, directory)
             stamp.write_text(wanted)
 
 
@@ -90,7 +89,7 @@ def pip_environment() -> Mapping[str, str]:
     """An environment in which uv downloads as pip is told to on this machine."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     settings = install.read_pip_settings(subprocess.check_output(command, text=True))
-    environ = install.uv_environment(settings, os.environ)  # noqa: TID251  a child's environment
+    environ = install.uv_environment(settings, os.environ)
     if environ is None:
         raise EnvironmentFailedError(
             f"uv cannot follow one of pip's settings here: {', '.join(install.UNMAPPED)}.\n"
@@ -118,13 +117,13 @@ def run(command: list[str], environ: Mapping[str, str], directory: Path = HERE) 
         if done.returncode == 0:
             return
         said = done.stderr.strip()
-    raise EnvironmentFailedError(f"{PUT_RIGHT}?\n{' '.join(command)}\n{said}")
+    raise EnvironmentFailedError(f"{FAILED}.\n  {HINT}\n{' '.join(command)}\n{said}")
 
 
 @contextmanager
 def alone(place: Path) -> Iterator[None]:
     """Wait for other test processes that make the same environment."""
-    place.parent.mkdir(exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     with place.with_name(f".{place.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""The Responses API in openai-python, at models of other providers; runs with version 2 and 3.
+"""The Responses API in openai-python, at models of three providers; runs with 2 and 3.
 
 Started by tests/e2e/test_stacks.py. Only base_url and the key are the gateway's.
 """
@@ -84,11 +84,33 @@ def responses_structured(model: str) -> None:
     assert isinstance(answer.output_parsed, Recipe)
 
 
+def chained_responses() -> None:
+    """What the provider keeps: a response that follows another, read again and deleted."""
+    first = client.responses.create(model="gpt-4o-mini", input="My name is Ada.")
+    second = client.responses.create(
+        model="gpt-4o-mini", input="What is my name?", previous_response_id=first.id
+    )
+    assert second.previous_response_id == first.id
+    assert client.responses.retrieve(second.id).output_text == second.output_text
+    client.responses.delete(second.id)
+    try:
+        client.responses.retrieve(second.id)
+    except openai.NotFoundError:
+        return
+    raise AssertionError("the deleted response is still there")
+
+
 def main() -> None:
-    for use in (responses, responses_stream, responses_tools, responses_structured):
-        for model in ("claude-haiku-4-5", "gemini-2.5-flash"):
+    for family, model in (
+        ("", "gpt-4o-mini"),
+        ("claude ", "claude-haiku-4-5"),
+        ("gemini ", "gemini-2.5-flash"),
+    ):
+        for use in (responses, responses_stream, responses_tools, responses_structured):
             use(model)
-        print(f"{use.__name__.replace('_', ' ')} ok", flush=True)
+            print(f"{family}{use.__name__.replace('_', ' ')} ok", flush=True)
+    chained_responses()
+    print("chained responses ok")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """tests/stacks/environments.py: locks that trust nothing unnamed, and failures that say why."""
 
+import fcntl
 import json
 from pathlib import Path
 
 import pytest
 
-from tests.stacks import environments
 from tests.stacks.catalogue import HERE, STACKS
 from tests.stacks.environments import EnvironmentFailedError, alone, install_python, prepare
 
@@ -74,8 +74,9 @@ def test_an_empty_lock_makes_an_environment_once(tmp_path: Path) -> None:
 
 def test_an_environment_is_made_by_one_process_at_a_time(tmp_path: Path) -> None:
     place = tmp_path / "deep" / "venv"
-    with alone(place), place.with_name(".venv.lock").open("w") as second:
-        with pytest.raises(BlockingIOError):
-            environments.fcntl.flock(
-                second, environments.fcntl.LOCK_EX | environments.fcntl.LOCK_NB
-            )
+    with (
+        alone(place),
+        place.with_name(".venv.lock").open("w") as second,
+        pytest.raises(BlockingIOError),
+    ):
+        fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
