@@ -42,7 +42,7 @@ def speak(dialect: Dialect) -> Handler:
 
 
 async def post_gemini(request: web.Request) -> web.StreamResponse:
-    """Answer POST /v1beta/models/{model}:{verb}, or /v1/...: the path has model and streaming."""
+    """Answer Google's paths: model and streaming are in the path, {model}:{verb}."""
     model, _, verb = request.match_info["call"].rpartition(":")
     dialect = GEMINI_VERBS.get(verb)
     is_streaming = verb == "streamGenerateContent"
@@ -186,7 +186,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     *(("POST", path, speak(dialect)) for path, dialect in OPENAI_PATHS.items()),
     ("GET", "/v1/realtime", get_realtime),
     ("POST", "/v1beta/models/{call:.+}", post_gemini),
-    ("POST", "/v1/models/{call:.+}", post_gemini),  # Google's client uses v1 since its version 3
+    ("POST", "/v1/models/{call:.+}", post_gemini),  # Google's newer clients
     ("POST", "/openai/deployments/{model}/{operation:.+}", post_deployment),
     *((method, "/openai/{path:.+}", post_azure) for method in RELAYED_METHODS),
 )
