@@ -166,11 +166,11 @@ def errors() -> None:
     )
     assert "claude-sonet" in str(unknown)
     assert unknown.body["error"]["type"] == "not_found_error"
-    for model in (CLAUDE, "gpt-4o-mini"):
-        raised(
-            anthropic.BadRequestError,
-            lambda model=model: client.messages.create(**ask | {"model": model, "messages": []}),
-        )
+    nothing: Any = {"max_tokens": 50, "messages": []}
+    raised(anthropic.BadRequestError, lambda: client.messages.create(model=CLAUDE, **nothing))
+    raised(
+        anthropic.BadRequestError, lambda: client.messages.create(model="gpt-4o-mini", **nothing)
+    )
 
 
 def raised(kind: type[anthropic.APIStatusError], call: Callable[[], Any]) -> Any:
