@@ -19,7 +19,12 @@ from tests.stacks.environments import prepare
 pytestmark = pytest.mark.timeout(400)
 
 SCRIPT_TIMEOUT_S = 90
-NOTHING_BILLED = "bill: 0 attempts equal in tokens and cost, 0 interrupted"
+BILL = re.compile(
+    r"bill: (\d+) attempts equal in tokens and cost, 0 interrupted, (\d+) complete but unknown here"
+)
+NOTHING_BILLED = (
+    "bill: 0 attempts equal in tokens and cost, 0 interrupted, 0 complete but unknown here"
+)
 CONFIG = """
 upstreams:
   openai: {kind: mock}
@@ -58,6 +63,7 @@ async def test_the_stack_works_and_all_it_did_is_on_both_books(
     after = await read_books(gateway)
     assert not after.differences - before.differences
     assert after.equal > before.equal
+    assert after.unknown - before.unknown == stack.untold
 
 
 async def run(command: list[str], gateway: Gateway) -> tuple[int | None, str, str]:
@@ -87,9 +93,10 @@ async def run(command: list[str], gateway: Gateway) -> tuple[int | None, str, st
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Our log beside the mock's bill: attempts equal on both, and what differs."""
+    """Our log beside the mock's bill: attempts equal on both, without usage, and what differs."""
 
     equal: int
+    unknown: int
     differences: set[str]
 
 
@@ -101,11 +108,11 @@ async def read_books(gateway: Gateway) -> Books:
     assert re.search(r": (\d+) starts = \1 ends \+ 0 open \+ 0 unknown$", log), log
     assert re.search(r"\+ 0 missing; 0 not in the log, 0 doubled$", store), store
     bill = next((row for row in rows if row.startswith("bill: ")), NOTHING_BILLED)
-    found = re.match(r"bill: (\d+) attempts equal in tokens and cost, 0 interrupted", bill)
+    found = BILL.match(bill)
     assert found is not None, bill
     differences = {row for row in rows if row.startswith("  ") and "unknown here" not in row}
     assert report["is_exact"] or differences, report
-    return Books(int(found[1]), differences)
+    return Books(int(found[1]), int(found[2]), differences)
 
 
 def test_every_script_is_tried_and_in_the_table() -> None:

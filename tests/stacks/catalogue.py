@@ -28,7 +28,8 @@ class Stack:
     """One script. `own` is the family of the models that its lines name no family for.
 
     `environment` is a lock beside it (NAME.txt), a folder with a package-lock.json, or "" where
-    the main environment has the packages. `extra` are capabilities without a family.
+    the main environment has the packages. `extra` are capabilities without a family. `untold` is how
+    many of its calls get an answer that tells no usage: speech, when it comes as plain bytes.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Stack:
     extra: tuple[str, ...] = ()
     environment: str = ""
     is_long: bool = False
+    untold: int = 0
 
     @property
     def path(self) -> Path:
@@ -65,16 +67,25 @@ _CHAT = ("chat", "stream", "tools", "streamed tools", "structured")
 _RESPONSES = ("responses", "responses stream", "responses tools", "responses structured")
 _RESOURCES = ("files", "batches", "images", "audio", "moderations")
 _OPENAI = (
-    ("openai_chat.py", _CHAT, ("claude", "gemini"), ("embeddings", "models", "errors")),
-    ("openai_responses.py", _RESPONSES, ("claude", "gemini"), ("chained responses",)),
-    ("openai_resources.py", _RESOURCES, (), ()),
+    ("openai_chat.py", _CHAT, ("claude", "gemini"), ("embeddings", "models", "errors"), 0),
+    ("openai_responses.py", _RESPONSES, ("claude", "gemini"), ("chained responses",), 0),
+    ("openai_resources.py", _RESOURCES, (), (), 2),
 )
 
 STACKS = (
     *(
-        Stack(f"openai-python {version}", script, uses, "gpt", others, extra, environment)
+        Stack(
+            f"openai-python {version}",
+            script,
+            uses,
+            "gpt",
+            others,
+            extra,
+            environment,
+            untold=untold,
+        )
         for version, environment in ((3, ""), (2, "openai2"))
-        for script, uses, others, extra in _OPENAI
+        for script, uses, others, extra, untold in _OPENAI
     ),
     Stack(
         "anthropic",
@@ -130,6 +141,7 @@ STACKS = (
         others=("claude", "gemini"),
         extra=("responses", "embeddings", "files", "images", "audio", "errors"),
         environment="openai_node",
+        untold=1,
     ),
     Stack(
         "Vercel AI SDK, @ai-sdk/openai-compatible",
