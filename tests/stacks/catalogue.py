@@ -28,8 +28,8 @@ class Stack:
     """One script. `own` is the family of the models that its lines name no family for.
 
     `environment` is a lock beside it (NAME.txt), a folder with a package-lock.json, or "" where
-    the main environment has the packages. `extra` are capabilities without a family. `untold` is how
-    many of its calls get an answer that tells no usage: speech, when it comes as plain bytes.
+    the main environment has the packages. `extra` are capabilities without a family. `untold` is
+    how many of its calls get an answer that tells no usage: speech, when it comes as plain bytes.
     """
 
     name: str
