@@ -57,14 +57,20 @@ demo-calls: install  ## start a throw-away gateway on the mock, send a few calls
 migrate: install  ## bring the stores under APEX_HOME to the current schema
 	$(BIN)/python main.py migrate
 
-lock: install-dev  ## resolve requirements*.in again into the hashed locks
-	@for name in requirements requirements-dev requirements-bootstrap; do \
+lock: install-dev  ## resolve requirements*.in again into the hashed locks, those of tests/stacks too
+	@for name in requirements requirements-dev requirements-bootstrap \
+	  $(basename $(wildcard tests/stacks/*.in)); do \
 	  echo "lock: $$name.txt"; \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header $$name.in -o $$name.txt || exit 1; \
 	done
+	@for place in $(dir $(wildcard tests/stacks/*/package.json)); do \
+	  echo "lock: $${place}package-lock.json"; rm -f $${place}package-lock.json; \
+	  npm install --prefix $$place --package-lock-only --omit-lockfile-registry-resolved \
+	    --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null || exit 1; \
+	done
 
 clean:  ## remove .venv, caches and reports; the state under .apex stays
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis htmlcov
+	rm -rf $(VENV) .venv-stacks tests/stacks/*/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis htmlcov
 	rm -f .coverage .coverage.* coverage.xml
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

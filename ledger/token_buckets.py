@@ -20,7 +20,7 @@ _USAGE_COUNTS = frozenset({
 })  # fmt: skip
 _DETAIL_COUNTS = frozenset({
     "cached_tokens", "cache_write_tokens", "cache_creation_tokens", "reasoning_tokens",
-    "audio_tokens", "image_tokens", "text_tokens",
+    "audio_tokens", "image_tokens", "text_tokens", "thinking_tokens",
     "accepted_prediction_tokens", "rejected_prediction_tokens",  # both are inside the text output
 })  # fmt: skip
 _TTL_COUNTS = frozenset({"ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"})
@@ -126,7 +126,11 @@ def _output_buckets(
 ) -> dict[str, int]:
     completion = counts.get("completion_tokens", counts.get("output_tokens", 0))
     _, details = _details(usage, _OUTPUT_DETAILS, open_keys)
-    reasoning = max(details.get("reasoning_tokens", 0), counts.get("reasoning_tokens", 0))
+    reasoning = max(
+        details.get("reasoning_tokens", 0),
+        details.get("thinking_tokens", 0),  # Anthropic's name
+        counts.get("reasoning_tokens", 0),
+    )
     accounted = total_input + completion
     surplus = counts.get("total_tokens", accounted) - accounted
     if surplus < 0:

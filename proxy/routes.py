@@ -100,11 +100,14 @@ def _authenticate(request: web.Request) -> None:
 
 
 async def get_models(request: web.Request) -> web.Response:
-    """Answer GET /v1/models, in Anthropic's form to Anthropic's clients."""
+    """Answer GET /v1/models, in Anthropic's and Google's forms to their clients."""
     _authenticate(request)
+    snapshot = request.app[PIPELINE].admission.holder.live.snapshot
     if "anthropic-version" in request.headers:
-        return _json(anthropic_list(request.app[PIPELINE].admission.holder.live.snapshot))
-    return _json(list_document(request.app[PIPELINE].admission.holder.live.snapshot))
+        return _json(anthropic_list(snapshot))
+    if "x-goog-api-key" in request.headers:
+        return _json(gemini_list(snapshot))
+    return _json(list_document(snapshot))
 
 
 async def get_model(request: web.Request) -> web.Response:

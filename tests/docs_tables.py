@@ -15,6 +15,7 @@ from policies.model import Policy
 from proxy.dialects.table import DIALECTS, GEMINI_VERBS, OPENAI_PATHS
 from proxy.providers.families import FAMILIES
 from proxy.providers.matrix import HINTS, WAYS
+from tests.stacks.catalogue import stack_table
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -67,6 +68,7 @@ TABLES: dict[str, dict[str, tuple[str, str, Rows] | str]] = {
         "config": ("key", "default", describe_config()),
         "policy": ("key", "default", describe_model(Policy)),
     },
+    "docs/clients.md": {"clients": stack_table()},
     "docs/dialects.md": {"dialects": dialect_table(), "hints": hint_table()},
     "docs/demo.md": {
         "origins": ("what", "kind", [(each.what, each.kind, each.how) for each in ORIGINS])

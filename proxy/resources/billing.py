@@ -26,7 +26,8 @@ def units_of(
         data = document.get("data")
         images = len(data) if isinstance(data, list) else 0
         return {image_unit(asked): min(images, MOST_IMAGES)} if images else {}
-    if path.text == "audio/speech":
+    # The models named gpt- speak by the token, and only their event stream tells how many.
+    if path.text == "audio/speech" and not str(asked.get("model")).startswith("gpt-"):
         text = asked.get("input")
         return {"characters": len(text)} if isinstance(text, str) and text else {}
     return {}

@@ -160,6 +160,20 @@ def test_anthropics_input_leaves_the_cache_out() -> None:
     assert open_keys == []
 
 
+def test_anthropics_thinking_is_reasoning() -> None:
+    buckets, open_keys = buckets_from_openai_usage(
+        {
+            "input_tokens": 10,
+            "cache_read_input_tokens": 0,
+            "output_tokens": 82,
+            "output_tokens_details": {"thinking_tokens": 34},
+        }
+    )
+
+    assert buckets == TokenBuckets(input_tokens=10, output_tokens=48, reasoning_tokens=34)
+    assert open_keys == []
+
+
 def test_cache_hits_named_beside_the_details_are_inside_the_prompt() -> None:
     buckets, open_keys = buckets_from_openai_usage(
         {

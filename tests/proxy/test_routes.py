@@ -23,6 +23,7 @@ SUFFIXES = re.compile(r"_(bucket|sum|count)$")
         ("DELETE", "/v1/models", 405, "docs/dialects.md"),
         ("OPTIONS", "/v1/models", 405, "docs/dialects.md"),
         ("POST", "/v1beta/models/m:think", 404, "docs/dialects.md"),
+        ("POST", "/v1/models/m:think", 404, "docs/dialects.md"),
         ("POST", "/chat/completions", 404, "base_url of a client must end in /v1"),
         ("GET", "/admin/v1/usage", 404, "docs/dialects.md"),
         ("GET", "/", 404, "docs/dialects.md"),
@@ -62,6 +63,21 @@ async def test_head_is_get_without_a_body(
     found = await get(session, gateway, path, method="HEAD", headers=AUTH)
     assert (found[0], found[2]) == (200, b"")
     assert found[1]["Content-Length"] == headers["Content-Length"] == str(len(whole))
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+async def test_googles_clients_are_answered_in_both_versions_of_its_api(
+    gateway: ProxyGateway, session: ClientSession, version: str
+) -> None:
+    headers = {"x-goog-api-key": AUTH["Authorization"].removeprefix("Bearer ")}
+    status, _, body = await get(session, gateway, f"/{version}/models", headers=headers)
+    assert status == 200
+    assert "models/gpt-4o-mini" in [model["name"] for model in orjson.loads(body)["models"]]
+    path = f"/{version}/models/gemini-of-nobody:generateContent"
+    ask = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
+    status, _, body = await get(session, gateway, path, method="POST", headers=headers, json=ask)
+    error = orjson.loads(body)["error"]
+    assert (status, error["status"]) == (404, "NOT_FOUND")
 
 
 async def test_an_unknown_model_is_a_404_in_the_callers_shape(
