@@ -31,6 +31,8 @@ from proxy.wire_headers import header_text
 
 DRAIN_S = 1.0
 WRITE_BYTES = 65_536
+# Enough events to tell how many tokens the rest holds; more would cost memory in every stream.
+SAMPLE_BYTES = 65_536
 IDLE_SLACK = 0.1  # renewing the deadline for every chunk would cost as much as relaying it
 
 
@@ -236,6 +238,9 @@ class StreamReply:
             return
         end = self._ctx.open_end
         if end is not None:
+            room_bytes = SAMPLE_BYTES - end.response_bytes
+            if room_bytes > 0:
+                self._ctx.answer_sample.append(data[:room_bytes])
             end.response_bytes += len(data)
         try:
             if not self._may_block(data):

@@ -9,9 +9,10 @@ from roles.tables import INPUT_BUCKETS, OUTPUT_BUCKETS, align, format_request, f
 
 def usage_row(**changes: Any) -> dict[str, Any]:
     counts = ("requests", "errors", "cache_hits", "coalesced", "cache_served_tokens")
-    more = ("unpriced_requests", "unknown_attempts")
+    more = ("unpriced_requests", "unknown_attempts", "estimated_attempts")
     row: dict[str, Any] = dict.fromkeys((*counts, *more, *INPUT_BUCKETS, *OUTPUT_BUCKETS), 0)
-    amounts = {"cost_usd": "0", "gross_baseline_usd": "0", "gross_saving_usd": "0"}
+    amounts: dict[str, Any] = {"cost_usd": "0", "gross_baseline_usd": "0", "gross_saving_usd": "0"}
+    amounts["estimated_usd"] = None
     return row | amounts | {"partial_amounts": []} | changes
 
 
