@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import re
+import stat
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,8 +164,13 @@ class Estimator:
 
 
 def _read(path: Path) -> bytes:
-    """The file. ValueError when it is no plain file, or larger than any record."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    """The file. ValueError when it is no file of ours, or larger than any record."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise ValueError("no plain file")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise ValueError("another user's file") from error
     with os.fdopen(descriptor, "rb") as file:
         sealed = file.read(_LARGEST_RECORD_BYTES + 1)
     if len(sealed) > _LARGEST_RECORD_BYTES:

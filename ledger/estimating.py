@@ -93,9 +93,6 @@ class _Count:
         tokens = self._sum(found.by_choice.values())
         if record.answer_total_bytes <= len(record.answer):
             return tokens
-        if not tokens:
-            self.is_partial = True
-            return None
         read = found.read_bytes - found.first_at
         return self._scale(tokens, read, record.answer_total_bytes - found.first_at)
 
@@ -107,10 +104,13 @@ class _Count:
             self.is_partial |= each.is_partial
         return total
 
-    def _scale(self, tokens: int, part_bytes: int, total_bytes: int) -> int:
-        if total_bytes <= part_bytes or not part_bytes:
+    def _scale(self, tokens: int, part_bytes: int, total_bytes: int) -> int | None:
+        """From nothing read nothing can be told of the rest."""
+        if total_bytes <= part_bytes:
             return tokens
         self.is_partial = True
+        if not tokens:
+            return None
         return tokens * total_bytes // part_bytes
 
 
