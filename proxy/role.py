@@ -132,7 +132,8 @@ class ProxyProcess:
         while True:
             self.tick()
             if self.unmetered.is_full:
-                await asyncio.to_thread(self.unmetered.recount)
+                with suppress(OSError):
+                    await asyncio.to_thread(self.unmetered.recount)
             count += 1
             if count % 60 == 0:
                 self.refresh()

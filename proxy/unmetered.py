@@ -40,7 +40,6 @@ class UnmeteredSpool:
         self._bytes = 0
         self._records = 0
         self.is_full = False
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.recount()
 
     def keep(self, ctx: RequestContext, end: AttemptEnd) -> None:
@@ -58,7 +57,8 @@ class UnmeteredSpool:
             self._metrics.count("apex_unmetered_dropped_total", ("failed",))
 
     def recount(self) -> None:
-        """See what the worker has left; takes milliseconds when it is much."""
+        """See what the worker has left; takes milliseconds when it is much. OSError."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         sizes = [_size_of(entry) for entry in os.scandir(self._directory)]
         self._bytes, self._records = sum(sizes), len(sizes)
         self.is_full = self._records >= self._most_records or self._bytes >= self._most_bytes
