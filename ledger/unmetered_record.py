@@ -14,7 +14,7 @@ from config.secrets import KeyRing
 SCHEMA = 1
 SEAL_PURPOSE = "unmetered"
 SUFFIX = ".sealed"
-MOST_BODY_BYTES = 1_048_576
+MOST_BODY_BYTES = 262_144
 
 
 @dataclass(frozen=True, slots=True)

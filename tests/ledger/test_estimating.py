@@ -60,7 +60,7 @@ def test_a_row_is_counted_and_priced(shelf: tuple[BookShelf, str]) -> None:
 
 
 def test_without_a_price_there_are_tokens_and_no_amount(shelf: tuple[BookShelf, str]) -> None:
-    own = {"served_model": "own", "upstream_model": "own"}
+    own: Any = {"served_model": "own", "upstream_model": "own"}
     row = estimate_row(make_record(books=shelf[1], **own), COUNTER, shelf[0])
     assert (row["estimated_picousd"], row["price_state"]) == (None, "unknown")
     assert row["input_tokens"] > 0

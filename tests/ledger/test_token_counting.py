@@ -1,5 +1,6 @@
 """Tokens offline: known counts, families, hostile texts, and imports that stay late."""
 
+import importlib.util
 import subprocess
 import sys
 import time
@@ -92,7 +93,7 @@ def test_nothing_is_fetched_for_a_missing_file(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_without_litellm_it_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_counting.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(EncodingMissingError, match="litellm is not installed"):
         TokenCounter().count("text", "o200k_base")
 

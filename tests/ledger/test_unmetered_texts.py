@@ -115,7 +115,7 @@ def events(*documents: Any, line_end: str = "\n") -> bytes:
     )
 
 
-STREAMS = {
+STREAMS: dict[str, list[Any]] = {
     "chat": [
         {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]},
         {"choices": [{"index": 0, "delta": {"content": "sa"}}]},

@@ -253,14 +253,14 @@ def test_a_tally_from_above_is_made_good_by_counting(tmp_path: Path) -> None:
     spool = unmetered.UnmeteredSpool(
         directory, KeyRing(b"k" * 32), Metrics(tmp_path / "m", "proxy"), 5000
     )
-    assert not spool.is_full
+    fullness = [spool.is_full]
     for name in ("a", "b"):
         (directory / name).write_bytes(b"x")
     spool.recount()
-    assert spool.is_full
+    fullness.append(spool.is_full)
     (directory / "a").unlink()
     spool.recount()
-    assert not spool.is_full
+    assert [*fullness, spool.is_full] == [False, True, False]
 
 
 def test_a_spool_that_was_removed_is_made_again_at_the_next_count(tmp_path: Path) -> None:
