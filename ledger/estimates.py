@@ -18,14 +18,13 @@ from typing import Any
 import orjson
 
 from config.clock import Clock
-from config.errors import ConfigError
 from config.metrics import Metrics
 from config.secrets import KeyRing
 from ledger.book_shelf import BookShelf
 from ledger.estimating import estimate_row
 from ledger.token_counting import EncodingMissingError, TokenCounter
 from ledger.unmetered_record import SUFFIX, open_record
-from ledger.usage_row import UnreadableEventError, month_of
+from ledger.usage_row import month_of
 from storage.columnar import Columnar, ColumnarError
 
 _log = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ _NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}" + re.escape(SUFF
 _INTERVAL_S = 2.0
 _LONGEST_PAUSE_S = 60.0
 _BATCH_RECORDS = 200
-_BATCH_BYTES = 8_388_608
+_BATCH_BYTES = 2_097_152  # a stop waits for the batch under way
 _LARGEST_RECORD_BYTES = 4_194_304
 _MOST_ASIDE = 100
 _TEMPORARY_LIVES_S = 60.0
@@ -115,7 +114,9 @@ class Estimator:
                 counted.append(_Counted(path, estimate_row(record, self._counter, self._books)))
             except FileNotFoundError:
                 continue
-            except (ConfigError, UnreadableEventError, ValueError) as error:
+            except (EncodingMissingError, OSError):
+                raise
+            except Exception as error:  # noqa: BLE001  one odd text must not hold up the others
                 self._set_aside(path, error)
         return counted, seen
 

@@ -150,9 +150,10 @@ class StreamReply:
         end.served_model = tap.model or end.upstream_model
         end.served_tier = tap.service_tier
         end.finish_reasons = [tap.finish_reasons[index] for index in sorted(tap.finish_reasons)]
-        # The provider's own words, where a translation has seen them, tell more than ours.
-        own = answer.translation.usage if answer.translation is not None else None
-        put_usage(end, own or tap.usage, self._metrics)
+        if tap.is_done or tap.finish_reasons:
+            # The provider's own words, where a translation has seen them, tell more than ours.
+            own = answer.translation.usage if answer.translation is not None else None
+            put_usage(end, own or tap.usage, self._metrics)
         end.units |= tap.units
         if tap.object_ids:
             answer.claim(tap.object_ids)

@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from tests.gateway import wait_until
 from tests.ledger.samples import AT_US
 from tests.ledger.test_estimating import make_record
 
+ROOT = Path(__file__).resolve().parents[2]
 RING = KeyRing(b"k" * 32)
 COUNT = "SELECT count() AS rows, uniqExact(event_id) AS attempts FROM usage_estimates FINAL"
 MONTH_US = 31 * 24 * 3_600_000_000
@@ -181,3 +185,43 @@ async def test_it_runs_until_told_and_survives_a_store_that_fails(
 
 async def test_nothing_to_do_is_no_error(tmp_path: Path, embedded: Columnar) -> None:
     assert await make_estimator(tmp_path, embedded).estimate() == 0
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from storage.columnar import open_columnar
+from storage.migrations import migrate_columnar
+from tests.ledger.test_estimates import make_estimator
+
+async def main() -> None:
+    home = Path(sys.argv[1])
+    store = open_columnar(f"chdb://{home}/columnar")
+    await migrate_columnar(store)
+    insert = store.insert_json_lines
+
+    async def insert_and_die(*words: object) -> None:
+        await insert(*words)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    store.insert_json_lines = insert_and_die
+    await make_estimator(home, store).estimate()
+
+asyncio.run(main())
+"""
+
+
+async def test_kill_9_between_insert_and_delete_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    paths = [spool(tmp_path, f"r{place}") for place in range(5)]
+    died = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, check=False
+    )
+    assert died.returncode == -signal.SIGKILL
+    assert all(path.exists() for path in paths)
+    store = open_columnar(f"chdb://{tmp_path}/columnar")
+    assert await count(store) == (5, 5)
+    paths.append(spool(tmp_path, "r5"))  # another batch, which no token of the engine knows
+    assert await make_estimator(tmp_path, store).estimate() == 6
+    assert await count(store) == (6, 6)
+    assert not any(path.exists() for path in paths)
+    await store.close()

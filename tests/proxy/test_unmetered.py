@@ -80,6 +80,21 @@ async def test_a_stream_without_usage_is_kept_sealed(
         assert CANARY.encode() not in everything_under(gateway.home)
 
 
+async def test_a_running_total_of_a_cut_stream_is_no_usage(
+    tmp_path: Path, upstream: FaultUpstream, session: ClientSession
+) -> None:
+    """Some servers count as they go: what they had counted by the cut is not what they bill."""
+    events = [
+        replies.chunk({"content": "word "}, usage={"prompt_tokens": 9, "completion_tokens": number})
+        for number in range(1, 9)
+    ]
+    upstream.fallback = replies.cut_stream(5, events)
+    async with lone(tmp_path, upstream) as gateway:
+        await post(session, gateway, STREAMED | {"stream_options": {"include_usage": True}})
+        [(end, _)] = records(gateway)
+        assert (end["usage_source"], end["output_tokens"]) == ("unknown", 0)
+
+
 async def test_a_document_without_usage_is_kept(
     tmp_path: Path, upstream: FaultUpstream, session: ClientSession
 ) -> None:
