@@ -18,6 +18,8 @@ from ledger.unmetered_record import UnmeteredRecord
 from ledger.unmetered_texts import Texts, answer_texts, prompt_texts, stream_texts
 from ledger.usage_row import UnreadableEventError, decode_event
 
+WRITES_NOTHING = frozenset({"embeddings", "gemini_embed", "gemini_batch_embed"})
+
 
 def estimate_row(
     record: UnmeteredRecord, counter: TokenCounter, books: BookShelf
@@ -31,7 +33,7 @@ def estimate_row(
     encoding = encoding_of(model)
     count = _Count(counter, encoding.name)
     input_tokens = count.prompt(end["endpoint"], record)
-    output_tokens = count.answer(record)
+    output_tokens = 0 if end["endpoint"] in WRITES_NOTHING else count.answer(record)
     row = {
         "event_id": event_id(end["tenant"], end["request_id"], end["attempt"], END),
         **{name: end[name] for name in ("tenant", "request_id", "attempt", "at_us")},
@@ -66,12 +68,12 @@ class _Count:
         self.is_partial = False
 
     def prompt(self, endpoint: str, record: UnmeteredRecord) -> int | None:
-        """None when nothing of it can be read; in proportion when only its beginning was kept."""
+        """None when no prompt is found in it; in proportion when only its beginning was kept."""
         document = _parse(record.body)
         if document is None:
             return None
         tokens = self._sum([prompt_texts(endpoint, document)])
-        return self._scale(tokens, len(record.body), record.body_total_bytes)
+        return self._scale(tokens, len(record.body), record.body_total_bytes) or None
 
     def answer(self, record: UnmeteredRecord) -> int | None:
         """None when an answer passed of which no text was kept."""

@@ -95,7 +95,7 @@ def test_a_long_prompt_is_extrapolated_from_its_beginning(shelf: tuple[BookShelf
     assert abs(row["input_tokens"] - whole) < whole * 0.02
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe", b"", b"[1, 2]", b"nonsense"])
+@pytest.mark.parametrize("body", [b"\xff\xfe", b"", b"[1, 2]", b"nonsense", b'{"model": "m"}'])
 def test_a_prompt_nobody_can_read_is_unknown(shelf: tuple[BookShelf, str], body: bytes) -> None:
     record = replace(make_record(books=shelf[1]), body=body, body_total_bytes=len(body))
     row = estimate_row(record, COUNTER, shelf[0])
@@ -119,3 +119,12 @@ def test_an_answer_that_never_came_has_no_tokens_to_count(shelf: tuple[BookShelf
 def test_only_an_end_has_an_estimate(shelf: tuple[BookShelf, str], event: bytes) -> None:
     with pytest.raises(UnreadableEventError):
         estimate_row(replace(make_record(), end=event), COUNTER, shelf[0])
+
+
+@pytest.mark.parametrize("endpoint", ["embeddings", "gemini_embed", "gemini_batch_embed"])
+def test_embeddings_have_no_output_however_long_their_vectors(
+    shelf: tuple[BookShelf, str], endpoint: str
+) -> None:
+    answer = b'{"data": [{"embedding": [0.25, -0.5'
+    record = replace(make_record(answer=answer, endpoint=endpoint), answer_total_bytes=2**21)
+    assert estimate_row(record, COUNTER, shelf[0])["output_tokens"] == 0
