@@ -67,6 +67,10 @@ METRICS: tuple[Family, ...] = (
     _counter("apex_ship_errors_total", "Failed shipments to the columnar store."),
     _gauge("apex_ship_lag_seconds", "Age of the oldest event not shipped yet."),
     _counter("apex_unpriced_usage_keys_total", "Usage keys of providers that have no price."),
+    _counter(
+        "apex_unmetered_dropped_total", "Attempts no estimate can be made of, by why.", "reason"
+    ),
+    _counter("apex_estimates_total", "Attempts whose unknown usage was estimated."),
     _gauge("apex_snapshot_number", "Oldest snapshot that a process works by.", is_minimum=True),
 )
 

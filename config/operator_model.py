@@ -250,6 +250,15 @@ class CacheConfig(_Declared):
     )
 
 
+class EstimatesConfig(_Declared):
+    """What is kept of attempts whose provider reported no usage, to estimate their tokens."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Seal prompt and answer on disk until their tokens are counted, seconds later.",
+    )
+
+
 class OperatorConfig(_Declared):
     """All of apex.yaml."""
 
@@ -271,6 +280,9 @@ class OperatorConfig(_Declared):
     timeouts: Timeouts = Field(default_factory=Timeouts, description="Waiting for upstreams.")
     limits: Limits = Field(default_factory=Limits, description="Bounds of one proxy process.")
     cache: CacheConfig = Field(default_factory=CacheConfig, description="The exact cache.")
+    estimates: EstimatesConfig = Field(
+        default_factory=EstimatesConfig, description="Token estimates where usage is unknown."
+    )
 
     @model_validator(mode="before")
     @classmethod

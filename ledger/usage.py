@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from ledger.amounts import summed, usd_text
+from ledger.estimate_sql import ESTIMATES_OF_REQUEST, estimated_by
 from ledger.events import END, START, TOKEN_BUCKETS, AttemptEnd, AttemptStart
 from ledger.open_attempts import OpenWindow
 from ledger.usage_sql import AMOUNTS, DIMENSIONS, REQUEST, TOTAL, ends_by, unknown_by
@@ -60,8 +61,9 @@ async def usage_rows(
     tokens served from the cache are `cache_served_tokens`. Attempts without END are
     `unknown_attempts`, except those that `open_window` says may be under way. With tags a request
     may be in several rows, so totals are taken apart. An amount of which nothing is known is None;
-    those that leave out something unknown are in `partial_amounts`. Raises UsageQueryError,
-    ColumnarError.
+    those that leave out something unknown are in `partial_amounts`. `estimated_usd` is in no other
+    amount: what attempts of unknown usage may have cost, None where nothing is estimated. Raises
+    UsageQueryError, ColumnarError.
     """
     if group_by not in DIMENSIONS:
         known = ", ".join(DIMENSIONS)
@@ -90,6 +92,11 @@ async def request_detail(
     rows = await columnar.query(REQUEST, {"request_id": request_id, "tenant": tenant or ""})
     if not rows:
         return None
+    asked = {"request_id": request_id, "tenant": tenant or ""}
+    estimates = {
+        row["event_id"]: _present_estimate(row)
+        for row in await columnar.query(ESTIMATES_OF_REQUEST, asked)
+    }
     rows.sort(key=lambda row: (row["attempt"], row["kind"] == END))
     ends = [row for row in rows if row["kind"] == END]
     ended = {row["start_id"] for row in ends}
@@ -102,7 +109,7 @@ async def request_detail(
         "is_complete": any(row["is_final"] for row in ends),
         "cost_usd": _total_usd(ends, "cost_picousd"),
         "gross_baseline_usd": _total_usd(ends, "gross_baseline_picousd"),
-        "events": [_present_event(row) for row in rows],
+        "events": [_present_event(row) | _estimate_of(row, estimates) for row in rows],
     }
 
 
@@ -111,9 +118,14 @@ async def _groups(
 ) -> dict[str, dict[str, Any]]:
     ended = await columnar.query(ends_by(dimension[0]), _ends_only(parameters))
     unknown = await columnar.query(unknown_by(dimension[1]), parameters)
+    estimated = await columnar.query(estimated_by(dimension[0]), _ends_only(parameters))
+    estimates = {row["dimension"]: row for row in estimated}
     without_end = {row["dimension"]: int(row["unknown_attempts"]) for row in unknown}
     groups = {
-        row["dimension"]: _present(row, without_end.pop(row["dimension"], 0)) for row in ended
+        row["dimension"]: _present(
+            row | estimates.get(row["dimension"], {}), without_end.pop(row["dimension"], 0)
+        )
+        for row in ended
     }
     return groups | {name: _present({}, count) for name, count in without_end.items()}
 
@@ -134,6 +146,10 @@ def _present(row: Mapping[str, Any], unknown_attempts: int) -> dict[str, Any]:
         "cache_served_tokens": row.get("cache_served_tokens", 0),
         **_amounts(row, unknown_attempts),
         "unpriced_requests": row.get("unpriced_requests", 0),
+        "estimated_attempts": row.get("estimated_attempts", 0),
+        "estimated_usd": usd_text(summed(row, "estimated"))
+        if row.get("priced_estimates")
+        else None,
     }
 
 
@@ -170,6 +186,23 @@ def _present_event(row: Mapping[str, Any]) -> dict[str, Any]:
         event["cost_usd"] = _usd_or_none(row["cost_picousd"])
         event["gross_baseline_usd"] = _usd_or_none(row["gross_baseline_picousd"])
     return event
+
+
+def _estimate_of(row: Mapping[str, Any], estimates: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The estimate of an END, only where its usage is unknown."""
+    if row["kind"] != END or row["usage_source"] != "unknown" or row["event_id"] not in estimates:
+        return {}
+    return {"estimate": estimates[row["event_id"]]}
+
+
+def _present_estimate(row: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("model", "encoding", "is_exact_encoding", "is_partial", "input_tokens")
+    return {
+        "is_billed": False,
+        "counted_by": "tiktoken",
+        **{name: row[name] for name in (*names, "output_tokens", "price_state")},
+        "estimated_usd": _usd_or_none(row["estimated_picousd"]),
+    }
 
 
 def _total_usd(rows: list[dict[str, Any]], column: str) -> str | None:

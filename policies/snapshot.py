@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from config.errors import ConfigError
 from config.files import write_atomically
-from config.operator_model import CacheConfig, Limits, Timeouts
+from config.operator_model import CacheConfig, EstimatesConfig, Limits, Timeouts
 from config.secrets import KeyRing
 from policies.model import Policy
 
@@ -85,6 +85,7 @@ class Snapshot:
     limits: Limits
     cache: CacheConfig
     price_book: str  # hash
+    estimates: EstimatesConfig = field(default_factory=EstimatesConfig)
 
 
 def index_by_hmac(keys: Mapping[str, KeyRecord]) -> dict[bytes, KeyRecord]:
@@ -109,6 +110,7 @@ def dump_snapshot(snapshot: Snapshot) -> bytes:
         "limits": snapshot.limits.model_dump(mode="json"),
         "cache": snapshot.cache.model_dump(mode="json"),
         "price_book": snapshot.price_book,
+        "estimates": snapshot.estimates.model_dump(mode="json"),
     }
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
@@ -157,6 +159,8 @@ def _read_document(document: dict[str, Any]) -> Snapshot:
         limits=Limits.model_validate(document["limits"]),
         cache=CacheConfig.model_validate(document["cache"]),
         price_book=document["price_book"],
+        # A snapshot of before there were estimates has none, and their default holds.
+        estimates=EstimatesConfig.model_validate(document.get("estimates", {})),
     )
 
 

@@ -81,6 +81,7 @@ async def build_snapshot(
         limits=operator.limits,
         cache=operator.cache,
         price_book=book.hash,
+        estimates=operator.estimates,
     )
     return BuiltSnapshot(snapshot=snapshot, new_keys=keys.to_print)
 

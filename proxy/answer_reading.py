@@ -27,6 +27,7 @@ from proxy.upstream_client import UpstreamReply
 LARGEST_ANSWER_BYTES = 67_108_864
 LARGEST_ERROR_BYTES = 1_048_576
 LARGEST_PRELUDE_BYTES = 1_048_576  # comments before the first event
+LARGEST_SAMPLE_BYTES = 1_048_576  # of an answer without usage, for an estimate
 STREAM_TYPES = ("text/event-stream", "application/vnd.amazon.eventstream")
 
 
@@ -126,6 +127,8 @@ class AnswerReader:
             ids = (text_of(document.get("id")),)  # a stored completion can be asked for again
         self._claim(ctx, target, ids, is_open=facts.is_pending)
         end.response_bytes = len(body)
+        if end.usage_source == "unknown":
+            ctx.answer_sample = [body[:LARGEST_SAMPLE_BYTES]]
         return UpstreamAnswer(
             target=target,
             end=end,

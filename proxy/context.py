@@ -75,6 +75,7 @@ class RequestContext:
     cache_reason: str = ""
     attempts: int = 0
     open_end: "AttemptEnd | None" = None
+    answer_sample: list[bytes] = field(default_factory=list)
     is_recorded: bool = False
     served_model: str = ""
     served_upstream: str = ""

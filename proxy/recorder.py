@@ -22,13 +22,21 @@ from proxy.answers import StoredAnswer
 from proxy.context import RequestContext
 from proxy.event_drafts import draft_end, draft_start, text_or_empty
 from proxy.live import NOWHERE, Place
+from proxy.unmetered import UnmeteredSpool
 
 
 class Recorder:
     """Writes the events of requests to the segment log."""
 
-    def __init__(self, sink: EventSink, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        sink: EventSink,
+        clock: Clock,
+        metrics: Metrics,
+        unmetered: UnmeteredSpool | None = None,
+    ) -> None:
         self._sink = sink
+        self._unmetered = unmetered
         self._clock = clock
         self._metrics = metrics
 
@@ -50,8 +58,7 @@ class Recorder:
         end = ctx.open_end
         end.is_final = True
         end.total_us = self._since_us(ctx.started)
-        self._sink.end(end)
-        self._metrics.count("apex_attempts_total", (end.upstream, str(end.outcome)))
+        self._write_end(ctx, end)
         self._count(ctx, end)
 
     def serve_stored(self, ctx: RequestContext, answer: StoredAnswer) -> AttemptEnd:
@@ -96,11 +103,16 @@ class Recorder:
     def _close_previous(self, ctx: RequestContext) -> None:
         if ctx.open_end is not None:
             ctx.open_end.total_us = self._since_us(ctx.started)
-            self._sink.end(ctx.open_end)
-            self._metrics.count(
-                "apex_attempts_total", (ctx.open_end.upstream, str(ctx.open_end.outcome))
-            )
+            self._write_end(ctx, ctx.open_end)
             ctx.open_end = None
+            ctx.answer_sample.clear()
+
+    def _write_end(self, ctx: RequestContext, end: AttemptEnd) -> None:
+        """Write the END of an attempt that reached an upstream, and what an estimate needs."""
+        self._sink.end(end)
+        self._metrics.count("apex_attempts_total", (end.upstream, str(end.outcome)))
+        if end.usage_source == "unknown" and self._unmetered is not None:
+            self._unmetered.keep(ctx, end)
 
     def _count(self, ctx: RequestContext, end: AttemptEnd) -> None:
         outcome = str(end.outcome)

@@ -36,6 +36,7 @@ from proxy.realtime import Realtime
 from proxy.recorder import Recorder
 from proxy.resources.ownership import OwnershipMap
 from proxy.resources.relay import ResourceRelay
+from proxy.unmetered import UnmeteredSpool
 from proxy.upstream import UpstreamCaller
 from proxy.upstream_client import AiohttpClient
 from proxy.wire_client import WireClient
@@ -58,10 +59,14 @@ class ProxyProcess:
         self.logged_bytes = 0
         self._is_loading = False
         self.metrics = Metrics(home / "run" / "metrics", "proxy")
-        self.holder = SnapshotHolder(home, load_key_ring(settings), clock)
+        key_ring = load_key_ring(settings)
+        self.holder = SnapshotHolder(home, key_ring, clock)
         self.writer = SegmentWriter(home / "segments", f"proxy-{index}-{secrets.token_hex(6)}")
         self.client = WireClient()
-        recorder = Recorder(EventSink(self.writer, clock), clock, self.metrics)
+        self.unmetered = UnmeteredSpool(
+            home / "unmetered" / f"proxy-{index}", key_ring, self.metrics, settings.workers
+        )
+        recorder = Recorder(EventSink(self.writer, clock), clock, self.metrics, self.unmetered)
         cache_bytes = self.holder.live.snapshot.cache.max_bytes
         self.cache = AnswerCache(ByteBoundedCache(cache_bytes, clock), clock, self.metrics)
         self.gate = ConcurrencyGate()
@@ -135,6 +140,9 @@ class ProxyProcess:
         count = 0
         while True:
             self.tick()
+            if self.unmetered.is_full:
+                with suppress(OSError):
+                    await asyncio.to_thread(self.unmetered.recount)
             count += 1
             if count % 60 == 0:
                 self.refresh()

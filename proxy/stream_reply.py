@@ -31,6 +31,8 @@ from proxy.wire_headers import header_text
 
 DRAIN_S = 1.0
 WRITE_BYTES = 65_536
+# Enough events to tell how many tokens the rest holds; more would cost memory in every stream.
+SAMPLE_BYTES = 65_536
 IDLE_SLACK = 0.1  # renewing the deadline for every chunk would cost as much as relaying it
 
 
@@ -148,9 +150,10 @@ class StreamReply:
         end.served_model = tap.model or end.upstream_model
         end.served_tier = tap.service_tier
         end.finish_reasons = [tap.finish_reasons[index] for index in sorted(tap.finish_reasons)]
-        # The provider's own words, where a translation has seen them, tell more than ours.
-        own = answer.translation.usage if answer.translation is not None else None
-        put_usage(end, own or tap.usage, self._metrics)
+        if tap.is_done or tap.finish_reasons:
+            # The provider's own words, where a translation has seen them, tell more than ours.
+            own = answer.translation.usage if answer.translation is not None else None
+            put_usage(end, own or tap.usage, self._metrics)
         end.units |= tap.units
         if tap.object_ids:
             answer.claim(tap.object_ids)
@@ -236,6 +239,9 @@ class StreamReply:
             return
         end = self._ctx.open_end
         if end is not None:
+            room_bytes = SAMPLE_BYTES - end.response_bytes
+            if room_bytes > 0:
+                self._ctx.answer_sample.append(data[:room_bytes])
             end.response_bytes += len(data)
         try:
             if not self._may_block(data):

@@ -77,10 +77,9 @@ class ControlProcess:
         self._metrics = Metrics(places.metrics_directory(settings), "control")
         self._engine = open_sql(settings.sql_url)
         self._bus = BusServer(places.bus_path(settings))
-        self._usage = UsageStore(settings, self._clock, self._metrics)
-        self._keeper = SnapshotKeeper(
-            settings, load_key_ring(settings), self._engine, self._clock, mock_url
-        )
+        key_ring = load_key_ring(settings)
+        self._usage = UsageStore(settings, self._clock, self._metrics, key_ring)
+        self._keeper = SnapshotKeeper(settings, key_ring, self._engine, self._clock, mock_url)
         self._kept: KeptSnapshot | None = None
         self._book: PriceBook | None = None
         self._reload_wanted = asyncio.Event()

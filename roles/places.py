@@ -32,6 +32,11 @@ def segments_directory(settings: Settings) -> Path:
     return settings.home / "segments"
 
 
+def unmetered_directory(settings: Settings) -> Path:
+    """Sealed records of attempts without usage, until their tokens are counted."""
+    return settings.home / "unmetered"
+
+
 def price_books_directory(settings: Settings) -> Path:
     return settings.home / "price-books"
 
@@ -59,6 +64,7 @@ def make_directories(settings: Settings) -> None:
     metrics_directory(settings).mkdir(exist_ok=True)
     segments_directory(settings).mkdir(exist_ok=True)
     price_books_directory(settings).mkdir(exist_ok=True)
+    unmetered_directory(settings).mkdir(mode=0o700, exist_ok=True)
 
 
 def forget_last_run(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from config.clock import Clock
 from config.home import HomeLock
 from config.log import configure_logging
 from config.metrics import Metrics
+from config.secrets import load_key_ring
 from config.settings import Settings
 from roles import places
 from roles.engines import check_can_split, refuse_lone_admin
@@ -36,7 +37,7 @@ async def _ship(settings: Settings) -> None:
 
     stop = stop_event_on(signal.SIGTERM, signal.SIGINT)
     metrics = Metrics(places.metrics_directory(settings), "worker")
-    store = UsageStore(settings, Clock.of(settings), metrics)
+    store = UsageStore(settings, Clock.of(settings), metrics, load_key_ring(settings))
     async with asyncio.TaskGroup() as tasks:
         flushing = tasks.create_task(_flush_forever(metrics))
         await store.run(stop)

@@ -25,6 +25,14 @@ SMALLEST_USD = Decimal("0.000001")
 
 Row = Mapping[str, Any]
 
+
+def _estimated(row: Row) -> str:
+    """Empty where nothing is estimated; the mark says that it is no amount of anybody's bill."""
+    if not row["estimated_attempts"]:
+        return ""
+    return "unknown" if row["estimated_usd"] is None else f"~{_usd(row['estimated_usd'])}"
+
+
 # Title -> cell of a usage row.
 _COLUMNS: dict[str, Callable[[Row], str]] = {
     "requests": lambda row: _count(row["requests"]),
@@ -38,9 +46,10 @@ _COLUMNS: dict[str, Callable[[Row], str]] = {
     "saved USD": lambda row: _amount(row, "gross_saving_usd"),
     "unpriced": lambda row: _count(row["unpriced_requests"]),
     "unknown": lambda row: _count(row["unknown_attempts"]),
+    "estimated USD": _estimated,
 }
 # Shown only where they say something.
-_RARE_COLUMNS = ("errors", "unpriced", "unknown")
+_RARE_COLUMNS = ("errors", "unpriced", "unknown", "estimated USD")
 
 
 def format_usage(group_by: str, usage: Mapping[str, Any]) -> list[str]:
@@ -51,7 +60,7 @@ def format_usage(group_by: str, usage: Mapping[str, Any]) -> list[str]:
     titles = [
         title
         for title, cell in _COLUMNS.items()
-        if title not in _RARE_COLUMNS or cell(totals) != "0"
+        if title not in _RARE_COLUMNS or cell(totals) not in {"0", ""}
     ]
     named = [(str(row[group_by]) or "(none)", row) for row in rows]
     body = [
@@ -102,9 +111,25 @@ def _shown(value: Any) -> str:
         return "unknown"
     if isinstance(value, list):
         return ", ".join(str(each) for each in value)
+    if isinstance(value, dict) and "counted_by" in value:
+        return _shown_estimate(value)
     if isinstance(value, dict):
         return ", ".join(f"{name}={each}" for name, each in value.items())
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _shown_estimate(estimate: Mapping[str, Any]) -> str:
+    """Said so that nobody takes it for what the provider counted."""
+    how = f"{estimate['counted_by']}, {estimate['encoding']}"
+    if not estimate["is_exact_encoding"]:
+        how += f", approximate for {estimate['model']}"
+    tokens = " and ".join(
+        f"{_shown(estimate[f'{side}_tokens'])} {side}" for side in ("input", "output")
+    )
+    partly = ", in part extrapolated or left out" if estimate["is_partial"] else ""
+    amount = estimate["estimated_usd"]
+    price = "at an unknown price" if amount is None else f"~{amount} USD"
+    return f"estimate ({how}): not billed: {tokens} tokens{partly}, {price}"
 
 
 def _count(value: int) -> str:

@@ -14,9 +14,11 @@ from admin_api.errors import AdminError
 from config.clock import Clock
 from config.errors import ConfigError
 from config.metrics import Metrics
+from config.secrets import KeyRing
 from config.settings import Settings
 from ledger.book_shelf import BookShelf
 from ledger.conservation import ConservationReport, check_conservation
+from ledger.estimates import Estimator
 from ledger.open_attempts import load_open_window
 from ledger.shipper import Shipper
 from ledger.worker import run_worker
@@ -45,12 +47,21 @@ _log = logging.getLogger(__name__)
 class UsageStore:
     """Opened once by `open`; until then, and while the engine is away, readers get a 503."""
 
-    def __init__(self, settings: Settings, clock: Clock, metrics: Metrics | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        metrics: Metrics | None,
+        key_ring: KeyRing | None = None,
+    ) -> None:
+        """Without the key ring nothing is estimated: records wait until a run that has it."""
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
         self._columnar: Columnar | None = None
+        self._key_ring = key_ring
         self._shipper: Shipper | None = None
+        self._estimator: Estimator | None = None
         self._trouble = "it is being opened"
         self.opened = asyncio.Event()
 
@@ -67,6 +78,12 @@ class UsageStore:
         segments = places.segments_directory(settings)
         self._columnar = columnar
         self._shipper = Shipper(segments, columnar, books, self._clock, self._metrics)
+        if self._key_ring is not None:
+            spool = places.unmetered_directory(settings)
+            shelf = BookShelf(places.price_books_directory(settings))  # of its own: another thread
+            self._estimator = Estimator(
+                spool, self._key_ring, columnar, shelf, self._clock, self._metrics
+            )
         self._trouble = ""
         self.opened.set()
 
@@ -85,7 +102,7 @@ class UsageStore:
             else:
                 _log.info("the columnar store is open")
         if self._shipper is not None:
-            await run_worker(self._shipper, stop)
+            await run_worker(self._shipper, stop, self._estimator)
 
     def _note_trouble(self, trouble: str) -> None:
         """Said when it changes, not at every try."""

@@ -80,9 +80,13 @@ def test_example_shows_the_true_defaults() -> None:
     """Commented sections of defaults, uncommented, change nothing."""
     lines = EXAMPLE.read_text().splitlines()
     start = lines.index("# limits:")
-    text = "\n".join(line.removeprefix("# ") for line in lines[start:])
-    shown = OperatorConfig.model_validate(parse_yaml(text.replace("The exact", "#"), "x").data)
-    assert (shown.limits, shown.cache) == (OperatorConfig().limits, OperatorConfig().cache)
+    prose = ("# The exact", "# Estimates")
+    text = "\n".join(
+        line if line.startswith(prose) else line.removeprefix("# ") for line in lines[start:]
+    )
+    shown, true = OperatorConfig.model_validate(parse_yaml(text, "x").data), OperatorConfig()
+    assert (shown.limits, shown.cache) == (true.limits, true.cache)
+    assert shown.estimates == true.estimates
 
 
 def test_every_key_is_described() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 
 from config.errors import ConfigError
+from config.operator_model import EstimatesConfig
 from config.secrets import KeyRing
 from policies.snapshot import (
     Snapshot,
@@ -114,3 +115,11 @@ def test_an_older_number_never_replaces_a_newer_one(tmp_path: Path) -> None:
     for number in (7, 8):
         write_snapshot_file(path, make_snapshot(number=number, built_at=9.0), RING)
     assert read_snapshot_file(path, RING).number == 8
+
+
+def test_what_is_said_of_estimates_is_kept_and_an_older_snapshot_says_nothing() -> None:
+    off = make_snapshot(estimates=EstimatesConfig(enabled=False))
+    assert not load_snapshot(dump_snapshot(off)).estimates.enabled
+    document = orjson.loads(dump_snapshot(off))
+    del document["estimates"]
+    assert load_snapshot(orjson.dumps(document)).estimates.enabled

@@ -123,3 +123,10 @@ async def test_production_needs_declared_tenants(sql_engine: AsyncEngine, tmp_pa
         await build(sql_engine, tmp_path, make_operator(), APEX_ENVIRONMENT="production", **SECRETS)
     assert "declare tenants" in raised.value.hint
     assert not (tmp_path / "demo.key").exists()
+
+
+async def test_estimates_can_be_switched_off(sql_engine: AsyncEngine, tmp_path: Path) -> None:
+    for enabled in (True, False):
+        operator = make_operator(estimates={"enabled": enabled})
+        built = await build(sql_engine, tmp_path, operator)
+        assert built.snapshot.estimates.enabled is enabled

@@ -9,9 +9,10 @@ from roles.tables import INPUT_BUCKETS, OUTPUT_BUCKETS, align, format_request, f
 
 def usage_row(**changes: Any) -> dict[str, Any]:
     counts = ("requests", "errors", "cache_hits", "coalesced", "cache_served_tokens")
-    more = ("unpriced_requests", "unknown_attempts")
+    more = ("unpriced_requests", "unknown_attempts", "estimated_attempts")
     row: dict[str, Any] = dict.fromkeys((*counts, *more, *INPUT_BUCKETS, *OUTPUT_BUCKETS), 0)
-    amounts = {"cost_usd": "0", "gross_baseline_usd": "0", "gross_saving_usd": "0"}
+    amounts: dict[str, Any] = {"cost_usd": "0", "gross_baseline_usd": "0", "gross_saving_usd": "0"}
+    amounts["estimated_usd"] = None
     return row | amounts | {"partial_amounts": []} | changes
 
 
@@ -107,3 +108,48 @@ def test_a_cost_that_leaves_something_out_is_a_lower_bound_and_none_at_all_is_un
         assert ">= 1.230000  >= 0.0000001  -0.500000 + ?" in line
     assert lines[3].split().count("unknown") == 3
     assert lines[4].split().count("0.000000") == 3
+
+
+def estimate(**changes: Any) -> dict[str, Any]:
+    return {
+        "is_billed": False, "counted_by": "tiktoken", "model": "gpt-4o", "encoding": "o200k_base",
+        "is_exact_encoding": True, "is_partial": False, "input_tokens": 1200, "output_tokens": 7,
+        "price_state": "agreed", "estimated_usd": "0.00307", **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        (
+            {},
+            "estimate (tiktoken, o200k_base): not billed: 1,200 input and 7 output tokens, "
+            "~0.00307 USD",
+        ),
+        (
+            {"is_exact_encoding": False, "encoding": "cl100k_base", "model": "claude-x"},
+            "estimate (tiktoken, cl100k_base, approximate for claude-x): not billed: 1,200 input "
+            "and 7 output tokens, ~0.00307 USD",
+        ),
+        (
+            {"is_partial": True, "output_tokens": None, "estimated_usd": None},
+            "estimate (tiktoken, o200k_base): not billed: 1,200 input and unknown output tokens, "
+            "in part extrapolated or left out, at an unknown price",
+        ),
+    ],
+)
+def test_an_estimate_says_that_it_is_one(changes: dict[str, Any], shown: str) -> None:
+    event = {"kind": "end", "attempt": 1, "at": "now", "estimate": estimate(**changes)}
+    assert format_request({"request_id": "r", "events": [event]})[-1].strip() == (
+        f"estimate  {shown}"
+    )
+
+
+def test_estimates_have_a_column_only_where_there_are_some() -> None:
+    none = usage_row(model="a", requests=1, unpriced_requests=1)
+    some = usage_row(model="b", requests=2, estimated_attempts=2, estimated_usd="0.0012")
+    unpriced = usage_row(model="c", requests=1, estimated_attempts=1)
+    lines = format_usage("model", {"rows": [none, some, unpriced], "totals": some})
+    assert lines[0].endswith("estimated USD")
+    assert [line.split()[-1] for line in lines[2:5]] == ["0.000000", "~0.001200", "unknown"]
+    assert "estimated" not in format_usage("model", {"rows": [none], "totals": none})[0]
