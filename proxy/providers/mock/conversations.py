@@ -7,7 +7,9 @@ from aiohttp import web
 from proxy.providers.mock.collection import modifying, removing, showing
 from proxy.providers.mock.errors import wrong_type, wrong_value
 from proxy.providers.mock.exchange import Exchange, opened, read_metadata
+from proxy.providers.mock.responses_store import RESPONSES
 from proxy.providers.mock.shelf import Document, Place, Stored, new_id, page_of
+from proxy.providers.mock.state import Call
 from proxy.providers.mock.validation import content_parts
 
 CONVERSATION = "conversation"
@@ -20,8 +22,7 @@ def add_conversation_routes(app: web.Application) -> None:
     router.add_post("/v1/conversations", create_conversation)
     router.add_get("/v1/conversations/{id}", showing(CONVERSATION))
     router.add_post("/v1/conversations/{id}", modifying(CONVERSATION, ("metadata",)))
-    removed = removing(CONVERSATION, "conversation.deleted", (ITEM,))
-    router.add_delete("/v1/conversations/{id}", removed)
+    router.add_delete("/v1/conversations/{id}", delete_conversation)
     router.add_post("/v1/conversations/{id}/items", create_items)
     router.add_get("/v1/conversations/{id}/items", list_items)
     router.add_get("/v1/conversations/{id}/items/{item_id}", show_item)
@@ -40,7 +41,17 @@ async def create_conversation(exchange: Exchange) -> web.StreamResponse:
     }
     exchange.shelf.put(exchange.place(CONVERSATION), Stored(document))
     _keep(exchange, exchange.place(ITEM, document["id"]), items)
+    # A response may be part of it: those are kept with the responses.
+    exchange.http.app[RESPONSES].conversations.put(
+        exchange.call.api_key, document["id"], list(items)
+    )
     return exchange.json(document)
+
+
+async def delete_conversation(http: web.Request) -> web.StreamResponse:
+    response = await removing(CONVERSATION, "conversation.deleted", (ITEM,))(http)
+    http.app[RESPONSES].conversations.drop(Call(http).api_key, http.match_info["id"])
+    return response
 
 
 def _read_items(asked: Document, least: int) -> list[Document]:

@@ -1,11 +1,10 @@
-"""The mock's /v1/responses and /v1/conversations; app.py calls add_responses_routes.
+"""The mock's /v1/responses; app.py calls add_responses_routes.
 
 POST   /v1/responses                 text, tools, JSON schema, streams, background, stored
 GET    /v1/responses/{id}            a background one completes when it is read the second time
 DELETE /v1/responses/{id}            POST /v1/responses/{id}/cancel
 GET    /v1/responses/{id}/input_items
 POST   /v1/responses/input_tokens    POST   /v1/responses/compact
-POST, GET and DELETE /v1/conversations[/{id}]
 """
 
 import asyncio
@@ -27,17 +26,19 @@ from proxy.providers.mock.responses_request import (
     request_of,
 )
 from proxy.providers.mock.responses_sending import ResponseStream, Sending
-from proxy.providers.mock.responses_store import KeptResponse, ResponseStore, conversation_id
+from proxy.providers.mock.responses_store import (
+    RESPONSES,
+    KeptResponse,
+    ResponseStore,
+    conversation_id,
+)
 from proxy.providers.mock.state import Call
 from proxy.providers.mock.text import count_tokens, digest_of
-from proxy.providers.mock.validation import parse_body
-
-_STORE = web.AppKey("RESPONSES", ResponseStore)
 
 
 def add_responses_routes(app: web.Application) -> None:
     """Add the routes and the store behind them."""
-    app[_STORE] = ResponseStore()
+    app[RESPONSES] = ResponseStore()
     router = app.router
     router.add_post("/v1/responses", create)
     router.add_post("/v1/responses/input_tokens", count_input)
@@ -46,9 +47,6 @@ def add_responses_routes(app: web.Application) -> None:
     router.add_delete("/v1/responses/{id}", delete)
     router.add_post("/v1/responses/{id}/cancel", cancel)
     router.add_get("/v1/responses/{id}/input_items", list_input)
-    router.add_post("/v1/conversations", create_conversation)
-    router.add_get("/v1/conversations/{id}", show_conversation)
-    router.add_delete("/v1/conversations/{id}", delete_conversation)
 
 
 async def create(http: web.Request) -> web.StreamResponse:
@@ -72,7 +70,7 @@ def _read(
     http: web.Request, call: Call, body: bytes
 ) -> tuple[ResponsesRequest, list[dict[str, Any]]]:
     """Read a request with all that came before it; only what its own key keeps is found."""
-    document, store = read_document(body), http.app[_STORE]
+    document, store = read_document(body), http.app[RESPONSES]
     before = store.before(call.api_key, document)
     items = store.resolve(call.api_key, read_items(document))
     return request_of(document, items, before), before
@@ -96,7 +94,7 @@ def _answer(
     )
     seed = orjson.dumps(request.document, option=orjson.OPT_SORT_KEYS)
     if request.is_kept:
-        name = http.app[_STORE].responses.new_id("resp", call.api_key, seed)
+        name = http.app[RESPONSES].responses.new_id("resp", call.api_key, seed)
     else:
         name = f"resp_{digest_of(seed).hex()}"
     said = None if plan.garbage == "no-usage" else usage
@@ -107,7 +105,7 @@ def _answer(
 
 
 def _keep(http: web.Request, call: Call, kept: KeptResponse) -> None:
-    store, name = http.app[_STORE], conversation_id(kept.request.document)
+    store, name = http.app[RESPONSES], conversation_id(kept.request.document)
     if kept.request.is_kept:
         store.responses.put(call.api_key, kept.document["id"], kept)
     if name:
@@ -165,7 +163,7 @@ async def compact(http: web.Request) -> web.Response:
     call.charge(request.chat.model, usage, is_complete=True)
     item = {"id": f"cmp_{sealed}", "type": "compaction", "encrypted_content": sealed}
     return _json(call, {
-        "id": http.app[_STORE].responses.new_id("resp", call.api_key, body),
+        "id": http.app[RESPONSES].responses.new_id("resp", call.api_key, body),
         "object": "response.compaction",
         "created_at": 1_700_000_000,
         "output": [*(each for each in items if each.get("role") == "user"), item],
@@ -191,7 +189,7 @@ async def retrieve(http: web.Request) -> web.StreamResponse:
 async def delete(http: web.Request) -> web.Response:
     call = Call(http)
     name = http.match_info["id"]
-    http.app[_STORE].responses.drop(call.api_key, name)
+    http.app[RESPONSES].responses.drop(call.api_key, name)
     return _json(call, {"id": name, "object": "response", "deleted": True})
 
 
@@ -214,33 +212,7 @@ async def list_input(http: web.Request) -> web.Response:
 
 
 def _find(http: web.Request, call: Call) -> KeptResponse:
-    return http.app[_STORE].responses.get(call.api_key, http.match_info["id"])
-
-
-async def create_conversation(http: web.Request) -> web.Response:
-    call, body = Call(http), await http.read()
-    store = http.app[_STORE]
-    document = parse_body(body) if body else {}
-    items = read_items({"input": document.get("items") or []})
-    name = store.conversations.new_id("conv", call.api_key, body)
-    store.conversations.put(call.api_key, name, items)
-    return _json(call, _conversation(name))
-
-
-async def show_conversation(http: web.Request) -> web.Response:
-    call, name = Call(http), http.match_info["id"]
-    http.app[_STORE].conversations.get(call.api_key, name)
-    return _json(call, _conversation(name))
-
-
-async def delete_conversation(http: web.Request) -> web.Response:
-    call, name = Call(http), http.match_info["id"]
-    http.app[_STORE].conversations.drop(call.api_key, name)
-    return _json(call, {"id": name, "object": "conversation.deleted", "deleted": True})
-
-
-def _conversation(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "conversation", "created_at": 1_700_000_000, "metadata": {}}
+    return http.app[RESPONSES].responses.get(call.api_key, http.match_info["id"])
 
 
 def _json(call: Call, document: object) -> web.Response:

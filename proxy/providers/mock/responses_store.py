@@ -7,6 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from aiohttp import web
+
 from proxy.providers.mock.errors import MockError
 from proxy.providers.mock.rendering import Usage
 from proxy.providers.mock.responses_request import ResponsesRequest
@@ -143,6 +145,9 @@ class ResponseStore:
         """Add what was said to a conversation, the oldest leaving when it is full."""
         grown = [*self.conversations.get(api_key, named, "conversation"), *items]
         self.conversations.put(api_key, named, grown[-MOST_ITEMS:])
+
+
+RESPONSES = web.AppKey("RESPONSES", ResponseStore)
 
 
 def conversation_id(document: dict[str, Any]) -> str:
