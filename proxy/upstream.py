@@ -34,11 +34,7 @@ from proxy.retry import (
 from proxy.streaming.framing import OversizedEventError
 from proxy.upstream_client import UpstreamCall, UpstreamClient, UpstreamFault
 
-LARGEST_ANSWER_BYTES = 67_108_864
-LARGEST_ERROR_BYTES = 1_048_576
-LARGEST_PRELUDE_BYTES = 1_048_576  # comments before the first event
 LEAST_DEADLINE_S = 0.05
-STREAM_TYPES = ("text/event-stream", "application/vnd.amazon.eventstream")
 
 
 class UpstreamCaller:

@@ -5,8 +5,6 @@ Called by responses_tap.py for streams and by the proxy for documents.
 
 from typing import Any, NamedTuple
 
-import orjson
-
 MOST_IDS = 4096
 LONGEST_ID_CHARACTERS = 256
 # Items made by tools that run at the provider, and the unit each counts as.
@@ -19,12 +17,6 @@ _UNITS_BY_ITEM = {
     "mcp_call": "mcp_calls",
 }
 _CONTAINERS = "code_interpreter_containers"
-
-
-def responses_error_event(message: str, code: str, sequence_number: int) -> bytes:
-    """The event that tells a caller of Responses that the stream broke off."""
-    said = {"code": code, "message": message, "param": None, "sequence_number": sequence_number}
-    return b"event: error\ndata: %b\n\n" % orjson.dumps({"type": "error", **said})
 
 
 class ResponseReading(NamedTuple):
