@@ -1,17 +1,35 @@
 """Claims a TCP port for the processes that will share it, before any of them starts.
 
 The supervisor calls it under the home lock. A second bind with SO_REUSEPORT succeeds silently and
-splits the traffic between two programs, so a taken port is looked for without that option first.
+splits the traffic between two programs, so a taken port is looked for without that option first;
+and a port that is bound but not listened on yet looks free while connections of an earlier owner
+linger, so two gateways keep out of each other's way by a guard that the kernel hands out once.
 """
 
 import errno
 import socket
+import sys
 from pathlib import Path
 
 from config.errors import ConfigError
 
 TRIES = 100
 LISTENING = "0A"
+# Linux: a name in the network namespace, as the port is, and gone with whoever holds it.
+GUARD_NAME = "\0netra-apex.port.{port}"
+HAS_GUARDS = sys.platform == "linux"
+
+
+class ClaimedSocket(socket.socket):
+    """The socket of a claimed port; the port's guard is given back when it is closed."""
+
+    guard: socket.socket | None = None
+
+    def close(self) -> None:
+        """Let go of the port."""
+        super().close()
+        if self.guard is not None:
+            self.guard.close()
 
 
 def claim_port(
@@ -44,10 +62,32 @@ def _family_of(host: str) -> socket.AddressFamily:
     return found[0][0]
 
 
-def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    if port != 0:
+def _bind(family: socket.AddressFamily, host: str, port: int) -> ClaimedSocket:
+    if port == 0:
+        return _open_bound(family, (host, 0), (socket.SO_REUSEADDR, socket.SO_REUSEPORT))
+    guard = _open_guard(port)
+    try:
         _refuse_taken(family, host, port)
-    return _open_bound(family, (host, port), (socket.SO_REUSEADDR, socket.SO_REUSEPORT))
+        claimed = _open_bound(family, (host, port), (socket.SO_REUSEADDR, socket.SO_REUSEPORT))
+    except OSError:
+        if guard is not None:
+            guard.close()
+        raise
+    claimed.guard = guard
+    return claimed
+
+
+def _open_guard(port: int) -> socket.socket | None:
+    """OSError EADDRINUSE while another gateway holds the port, listening or not."""
+    if not HAS_GUARDS:
+        return None
+    guard = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        guard.bind(GUARD_NAME.format(port=port))
+    except OSError:
+        guard.close()
+        raise
+    return guard
 
 
 def _refuse_taken(family: socket.AddressFamily, host: str, port: int) -> None:
@@ -57,7 +97,7 @@ def _refuse_taken(family: socket.AddressFamily, host: str, port: int) -> None:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        # SO_REUSEADDR looks past lingering connections, but also past a gateway that claimed the
+        # SO_REUSEADDR looks past lingering connections, but also past a program that claimed the
         # port and does not listen yet; only the former are in the kernel's table.
         _open_bound(family, (host, port), (socket.SO_REUSEADDR,)).close()
         if not _has_connections(port):
@@ -66,8 +106,8 @@ def _refuse_taken(family: socket.AddressFamily, host: str, port: int) -> None:
 
 def _open_bound(
     family: socket.AddressFamily, address: tuple[str, int], options: tuple[int, ...]
-) -> socket.socket:
-    opened = socket.socket(family, socket.SOCK_STREAM)
+) -> ClaimedSocket:
+    opened = ClaimedSocket(family, socket.SOCK_STREAM)
     try:
         for option in options:
             opened.setsockopt(socket.SOL_SOCKET, option, 1)

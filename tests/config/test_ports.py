@@ -55,6 +55,20 @@ def test_claimed_port_is_taken_before_anyone_listens() -> None:
             assert port_of(second) > port_of(first)
 
 
+def test_claimed_port_is_taken_even_where_connections_of_its_last_owner_linger() -> None:
+    """Seen in practice: two gateways shared a mock, and each missed calls on its bill."""
+    with socket.create_server((HOST, 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection((HOST, port)) as client:
+            accepted, _ = server.accept()
+            accepted.close()
+            assert client.recv(1) == b""
+    with claim_port(HOST, port, is_explicit=True), pytest.raises(ConfigError, match="in use"):
+        claim_port(HOST, port, is_explicit=True)
+    with claim_port(HOST, port, is_explicit=True) as again:
+        assert port_of(again) == port
+
+
 def test_lingering_connections_do_not_hold_a_port() -> None:
     """The side that closes first keeps its end in TIME_WAIT; a restart wants the port at once."""
     with claim_port(HOST, 0, is_explicit=True) as server:

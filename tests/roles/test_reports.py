@@ -69,7 +69,7 @@ async def ask_everything(gateway: Gateway, request_id: str) -> tuple[str, ...]:
         ("conservation",),
     ):
         code, out, err = await gateway.verb(*words)
-        assert code == 0, err
+        assert code == 0, f"{words}: {out}{err}"
         answers.append(out)
     return tuple(answers)
 
@@ -102,7 +102,7 @@ async def test_migrate_and_prices_work_before_the_first_start(tmp_path: Path) ->
     environ = clean_environment(tmp_path / ".apex", {})
     for _ in range(2):
         code, out, err = await run_verb("migrate", environ=environ)
-        assert code == 0, err
+        assert code == 0, f"{out}{err}"
         assert "SQL store: up to date" in out
     assert "columnar store: up to date" in out
     code, out, _ = await run_verb("prices", "explain", "gpt-4o-mini", environ=environ)
