@@ -25,6 +25,8 @@ def prefix_blocks(prompt: bytes, key: bytes) -> tuple[list[str], str]:
 
     SHA-256 with a secret prefix; the truncation rules out extending a known digest. One pass.
     """
+    if len(prompt) < BLOCK_BYTES:
+        return [], hashlib.sha256(key + PREFIX_LABEL + prompt).hexdigest()[:32]
     view = memoryview(prompt)
     state = hashlib.sha256(key + PREFIX_LABEL)
     blocks, start = [], 0

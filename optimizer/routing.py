@@ -1,39 +1,61 @@
 """Which rule a request falls under and which models it names, in order. Called by decide."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 
 from optimizer.decision import RequestFacts
 from policies.model import Match, Policy, RouteTarget, Rule
 
+MOST_SHORTLISTS = 4096
+
 
 def find_rule(policy: Policy, facts: RequestFacts) -> Rule | None:
-    """The first rule of the policy whose conditions all hold."""
-    for rule in policy.rules:
-        if is_match(rule.match, facts):
+    """The first rule of the policy whose conditions all hold.
+
+    All but the prompt's size repeat from request to request: what they leave is kept, so that the
+    length of a policy costs nothing.
+    """
+    size = facts.prompt_bytes
+    for rule in _shortlist(policy, facts):
+        low, high = rule.match.min_prompt_bytes, rule.match.max_prompt_bytes
+        if (low is None or size >= low) and (high is None or size <= high):
             return rule
     return None
 
 
+def _shortlist(policy: Policy, facts: RequestFacts) -> tuple[Rule, ...]:
+    """The rules that hold for some size of prompt, up to the first that holds for all."""
+    asked = (
+        facts.endpoint, facts.model, facts.key_name, facts.is_streaming, facts.has_tools,
+        facts.latency_objective_ms, tuple(facts.tags.items()) if facts.tags else (),
+    )  # fmt: skip
+    kept: tuple[Rule, ...] | None = policy.shortlists.get(asked)
+    if kept is None:
+        kept = tuple(_select(policy, facts))
+        if len(policy.shortlists) >= MOST_SHORTLISTS:
+            policy.shortlists.clear()
+        policy.shortlists[asked] = kept
+    return kept
+
+
+def _select(policy: Policy, facts: RequestFacts) -> Iterator[Rule]:
+    for rule in policy.rules:
+        if is_match(rule.match, facts):
+            yield rule
+            if rule.match.min_prompt_bytes is None and rule.match.max_prompt_bytes is None:
+                return
+
+
 def is_match(match: Match, facts: RequestFacts) -> bool:
-    """True when every condition that is given holds."""
+    """True when every condition that is given holds, the prompt's size aside."""
     pattern = match.model_pattern
     return (
         (pattern is None or pattern.fullmatch(facts.model) is not None)
         and (not match.endpoints or facts.endpoint in match.endpoints)
         and (not match.keys or facts.key_name in match.keys)
         and match.tags.items() <= facts.tags.items()
-        and _is_shape_match(match, facts)
-        and _is_urgent_enough(match.max_latency_objective_ms, facts.latency_objective_ms)
-    )
-
-
-def _is_shape_match(match: Match, facts: RequestFacts) -> bool:
-    low, high = match.min_prompt_bytes, match.max_prompt_bytes
-    return (
-        (low is None or facts.prompt_bytes >= low)
-        and (high is None or facts.prompt_bytes <= high)
         and match.streaming in (None, facts.is_streaming)
         and match.tools in (None, facts.has_tools)
+        and _is_urgent_enough(match.max_latency_objective_ms, facts.latency_objective_ms)
     )
 
 

@@ -4,12 +4,11 @@ Called by the proxy before decide. Raw values never leave the request: events ca
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from config.mac import hmac_sha256
 from optimizer.decision import Draws
-from optimizer.dialects import subjects_in
 
 SAMPLE_BYTES = 512
 # By endpoint: what stands before the turns, the list of turns, and where a turn says its words.
@@ -19,20 +18,6 @@ _TURNS = {
     "gemini": (("systemInstruction", "system_instruction"), "contents", "parts"),
 }
 _KEPT_AT_PROVIDER = ("conversation", "previous_response_id")
-
-
-def user_of(doc: Mapping[str, Any], endpoint: str = "chat") -> str:
-    """The end user the caller names: `user`, or its successor `safety_identifier`; else "".
-
-    Anthropic's messages name theirs in `metadata.user_id`.
-    """
-    user, identifier = subjects_in(doc, endpoint)
-    return user or identifier
-
-
-def subjects_of(doc: Mapping[str, Any], endpoint: str = "chat") -> tuple[str, str]:
-    """Both names of the end user, for scopes: answers are shared only where both agree."""
-    return subjects_in(doc, endpoint)
 
 
 def session_of(session_header: str, user: str, first_messages_bytes: bytes) -> tuple[str, str]:
@@ -52,54 +37,63 @@ def opening_of(doc: Mapping[str, Any], endpoint: str = "chat") -> bytes:
     Long texts count by length, start and end, so that a big prompt is not hashed a second time. A
     Response in a conversation kept at the provider is known by the id of what it continues.
     """
+    parts: list[bytes] = []
     if endpoint in _TURNS:
-        return _opening_in(doc, *_TURNS[endpoint])
+        _sample_opening(parts, doc, *_TURNS[endpoint])
+        return b"\x00".join(parts)
     messages = doc.get("messages")
-    if not isinstance(messages, list):
-        return b"".join(_samples(doc.get("prompt" if endpoint == "completions" else "input")))
-    return b"\x00".join(_opening_turns(messages, "content"))
+    if isinstance(messages, list):
+        _sample_turns(parts, messages, "content")
+        return b"\x00".join(parts)
+    _sample(parts, doc.get("prompt" if endpoint == "completions" else "input"))
+    return b"".join(parts)
 
 
-def _opening_in(doc: Mapping[str, Any], heads: tuple[str, ...], turns: str, content: str) -> bytes:
+def _sample_opening(
+    parts: list[bytes], doc: Mapping[str, Any], heads: tuple[str, ...], turns: str, content: str
+) -> None:
     for name in _KEPT_AT_PROVIDER:
         if doc.get(name):
-            return b"\x00".join((name.encode(), *_samples(_id_of(doc[name]))))
-    parts = [sample for name in heads for sample in _samples(doc.get(name))]
+            parts.append(name.encode())
+            _sample(parts, _id_of(doc[name]))
+            return
+    for name in heads:
+        _sample(parts, doc.get(name))
     value = doc.get(turns)
     if isinstance(value, list):
-        parts.extend(_opening_turns(value, content))
+        _sample_turns(parts, value, content)
     else:
-        parts.extend(_samples(value))
-    return b"\x00".join(parts)
+        _sample(parts, value)
 
 
 def _id_of(value: object) -> object:
     return value.get("id") if isinstance(value, dict) else value
 
 
-def _opening_turns(turns: list[Any], content: str) -> Iterator[bytes]:
+def _sample_turns(parts: list[bytes], turns: list[Any], content: str) -> None:
     for turn in turns:
         if isinstance(turn, dict):
-            yield str(turn.get("role")).encode(errors="replace")
-            yield from _samples(turn.get(content))
-            if turn.get("role") == "user":
+            role = turn.get("role")
+            parts.append(str(role).encode(errors="replace"))
+            _sample(parts, turn.get(content))
+            if role == "user":
                 return
 
 
-def _samples(content: object) -> Iterator[bytes]:
+def _sample(parts: list[bytes], content: object) -> None:
     if isinstance(content, str):
         head, tail = content[:SAMPLE_BYTES], content[-SAMPLE_BYTES:]
-        yield f"{len(content)}\x00{head}\x00{tail}".encode(errors="replace")
+        parts.append(f"{len(content)}\x00{head}\x00{tail}".encode(errors="replace"))
     elif isinstance(content, dict):
-        yield from _samples(content.get("text"))
-        yield from _samples(content.get("image_url"))
-        yield from _samples(content.get("url"))
+        _sample(parts, content.get("text"))
+        _sample(parts, content.get("image_url"))
+        _sample(parts, content.get("url"))
     elif isinstance(content, list):
-        yield str(len(content)).encode()
+        parts.append(str(len(content)).encode())
         for part in content[:16]:
-            yield from _samples(part)
+            _sample(parts, part)
     elif content is not None:
-        yield str(content)[:SAMPLE_BYTES].encode(errors="replace")
+        parts.append(str(content)[:SAMPLE_BYTES].encode(errors="replace"))
 
 
 def subject_hash(key: bytes, value: str) -> str:

@@ -6,7 +6,7 @@ Read from YAML by policies.versions, carried by the snapshot, interpreted by opt
 import hashlib
 import re
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
@@ -96,3 +96,8 @@ class Policy(PolicyPart):
         document = self.model_dump(mode="json")
         canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         return f"{self.name}@{hashlib.sha256(canonical).hexdigest()[:12]}"
+
+    @cached_property
+    def shortlists(self) -> dict[tuple[Any, ...], tuple[Rule, ...]]:
+        """Which rules are left for requests of one kind: the memory of optimizer.routing."""
+        return {}

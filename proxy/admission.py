@@ -7,10 +7,11 @@ turns every error into a reply, and leaves no START without its END.
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 from config.clock import Clock
 from config.metrics import Metrics
@@ -18,6 +19,7 @@ from ledger.events import Outcome
 from ledger.segment_log import LogWriteError
 from policies.snapshot import KeyRecord
 from proxy.auth import identify
+from proxy.callers import Caller
 from proxy.context import RequestContext
 from proxy.dialects.dialect import Dialect
 from proxy.errors import ClientGoneError, GatewayError, error_response
@@ -47,46 +49,42 @@ class Admission:
 
     def open(self, dialect: Dialect) -> RequestContext:
         """Begin a request; it keeps to the snapshot of this moment."""
-        return RequestContext(
-            request_id=new_request_id(),
-            dialect=dialect,
-            started=self.clock.monotonic(),
-            live=self.holder.live,
-        )
+        return RequestContext(new_request_id(), dialect, self.clock.monotonic(), self.holder.live)
 
     async def run(
         self, ctx: RequestContext, request: web.Request, answer: Answering
     ) -> web.StreamResponse:
         """Let an admitted caller's request be answered; errors become replies in its shape."""
         try:
-            response = await self._run_recorded(ctx, request, answer)
-        except LogWriteError as error:
-            shape = ctx.dialect.error_shape
-            response = error_response(self.unwritable(error), apex_headers(ctx), shape)
+            self._identify(ctx, request)
+            response = await self._run_admitted(ctx, request, answer)
+        except Exception as error:  # noqa: BLE001 all of them are logged or told there
+            response = self._explain(ctx, error)
         if self.is_draining:
             response.force_close()  # the next call of this client goes to another process
         return response
 
-    async def _run_recorded(
-        self, ctx: RequestContext, request: web.Request, answer: Answering
-    ) -> web.StreamResponse:
-        try:
-            self._identify(ctx, request)
-            return await self._run_admitted(ctx, request, answer)
-        except GatewayError as error:
-            return self.refuse(ctx, error)
-        except LogWriteError:
-            raise
-        except Exception:
+    def _explain(self, ctx: RequestContext, error: Exception) -> web.StreamResponse:
+        """Record a request that failed, and build the reply that says why."""
+        unwritten = error
+        if not isinstance(error, GatewayError | LogWriteError):
             # The traceback names code, never the request: bodies and keys stay out of logs.
-            logger.exception("unexpected error in request %s", ctx.request_id)
+            logger.error("unexpected error in request %s", ctx.request_id, exc_info=error)
             hint = "It is logged; retry, and report the request id."
-            return self.refuse(ctx, GatewayError(500, "internal_error", "A fault of ours.", hint))
+            error = GatewayError(500, "internal_error", "A fault of ours.", hint)
+        if isinstance(error, GatewayError):
+            try:
+                return self.refuse(ctx, error)
+            except LogWriteError as failure:
+                unwritten = failure
+        shape = ctx.dialect.error_shape
+        return error_response(self.unwritable(unwritten), apex_headers(ctx), shape)
 
-    def unwritable(self, error: LogWriteError) -> GatewayError:
+    def unwritable(self, error: Exception) -> GatewayError:
         """What cannot be recorded is not served: nobody could prove its price."""
         self.metrics.count("apex_log_append_errors_total")
-        return GatewayError(503, "usage_log_unwritable", str(error), error.hint)
+        hint = error.hint if isinstance(error, LogWriteError) else ""
+        return GatewayError(503, "usage_log_unwritable", str(error), hint)
 
     def refuse(self, ctx: RequestContext, error: GatewayError) -> web.Response:
         """Record a refusal that never reached an upstream, and build its reply."""
@@ -99,16 +97,21 @@ class Admission:
 
     def _identify(self, ctx: RequestContext, request: web.Request) -> None:
         """Find out who calls, before anything of the body is read."""
-        ctx.key = self.authenticate(request, ctx.live)
-        ctx.wishes = read_wishes(request.headers)
-        # The operator's tags win: policies and chargeback rely on them.
-        ctx.tags = {**ctx.wishes.tags, **ctx.key.tags}
-        ctx.deadline = ctx.started + ctx.live.snapshot.timeouts.total_s
+        live = ctx.live
 
-    def authenticate(self, request: web.Request, live: LiveSnapshot) -> KeyRecord:
+        def meet(headers: CIMultiDictProxy[str]) -> Caller:
+            key = ctx.key = self.authenticate(headers, live)
+            return Caller(headers, key, read_wishes(headers))
+
+        caller = live.callers.find(request.raw_headers, request.headers, meet)
+        ctx.caller = caller
+        ctx.key, ctx.wishes, ctx.tags = caller.key, caller.wishes, caller.tags
+        ctx.deadline = ctx.started + live.snapshot.timeouts.total_s
+
+    def authenticate(self, headers: Mapping[str, str], live: LiveSnapshot) -> KeyRecord:
         """Return the caller's key, or count the failure and raise 401."""
         try:
-            return identify(request.headers, live.snapshot, live.pepper)
+            return identify(headers, live.snapshot, live.pepper)
         except GatewayError:
             self.metrics.count("apex_auth_failures_total")
             raise

@@ -33,11 +33,12 @@ class AnswerCache:
         When it returns None the request may have become the leader of a flight: whatever happens
         then, the caller must call `land`.
         """
+        if not plan.reads:
+            self.skip(ctx, plan)
+            return None
         ctx.cache_reason = plan.reason
         ctx.purges_seen = self._purges
-        ctx.cache = "miss" if plan.reads else "bypass"
-        if not plan.reads:
-            return None
+        ctx.cache = "miss"
         for _ in range(MOST_JOINS):
             answer = self._read(ctx, plan)
             if answer is not None or not plan.joins_flights:
@@ -52,6 +53,12 @@ class AnswerCache:
             if answer is not None:
                 return answer
         return None
+
+    def skip(self, ctx: RequestContext, plan: CachePlan) -> None:
+        """Note that nothing is looked for; the answer may be kept all the same."""
+        ctx.cache_reason = plan.reason
+        ctx.purges_seen = self._purges
+        ctx.cache = "bypass"
 
     def land(self, ctx: RequestContext, plan: CachePlan, answer: StoredAnswer | None) -> None:
         """Keep a good answer, and end the flight if this request leads one."""

@@ -4,7 +4,6 @@ Made by routes.py, filled by pipeline.py and its stages, read last by recorder.p
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +12,7 @@ from optimizer.decision import Decision, Draws
 if TYPE_CHECKING:
     from ledger.events import AttemptEnd
     from policies.snapshot import KeyRecord, Target
+    from proxy.callers import Caller
     from proxy.dialects.dialect import Dialect
     from proxy.live import LiveSnapshot
     from proxy.resources.ownership import Owner
@@ -36,19 +36,17 @@ NO_WISHES = CallerWishes()
 NO_DRAWS = Draws(0.0, 0.0)
 
 
-@dataclass(slots=True)
 class RequestContext:
-    """Everything known about one request; times are monotonic seconds unless named otherwise."""
+    """Everything known about one request; times are monotonic seconds unless named otherwise.
 
-    request_id: str
-    dialect: "Dialect"
-    started: float
-    live: "LiveSnapshot"
+    A plain class whose defaults are the class's own: a request writes down only what differs.
+    """
+
+    caller: "Caller | None" = None
     wishes: CallerWishes = NO_WISHES
     key: "KeyRecord | None" = None
-    tags: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    doc: dict[str, Any] = field(default_factory=dict)
+    path_says: tuple[str, bool] = ("", False)  # model and streaming, where it is not the body
     model: str = ""
     is_streaming: bool = False
     asked_usage: bool = False
@@ -65,7 +63,6 @@ class RequestContext:
     targets: tuple["Target", ...] = ()
     pinned: "Owner | None" = None
     request_key: str = ""
-    prefix_blocks: list[str] = field(default_factory=list)
     body_digest: str = ""
     deadline: float = 0.0
     keeps_answer: bool = False
@@ -75,11 +72,19 @@ class RequestContext:
     cache_reason: str = ""
     attempts: int = 0
     open_end: "AttemptEnd | None" = None
-    answer_sample: list[bytes] = field(default_factory=list)
     is_recorded: bool = False
-    served_model: str = ""
-    served_upstream: str = ""
-    served_at: float = 0.0
+
+    def __init__(
+        self, request_id: str, dialect: "Dialect", started: float, live: "LiveSnapshot"
+    ) -> None:
+        self.request_id = request_id
+        self.dialect = dialect
+        self.started = started
+        self.live = live
+        self.tags: dict[str, str] = {}
+        self.doc: dict[str, Any] = {}
+        self.prefix_blocks: list[str] = []
+        self.answer_sample: list[bytes] = []
 
     @property
     def endpoint(self) -> str:

@@ -22,7 +22,7 @@ LARGEST_PRICED_BYTES = 1_048_576
 
 def reply_document(
     ctx: RequestContext, request: web.BaseRequest, answer: UpstreamAnswer, recorder: Recorder
-) -> web.Response:
+) -> web.StreamResponse:
     """Record the answer and build the reply."""
     end = answer.end
     end.outcome, end.client_status = Outcome.ok, answer.status
@@ -35,7 +35,7 @@ def reply_document(
 
 def reply_stored_document(
     ctx: RequestContext, request: web.BaseRequest, answer: StoredAnswer, recorder: Recorder
-) -> web.Response:
+) -> web.StreamResponse:
     """Build the reply of a hit for a caller who wants a document."""
     body = as_document(answer)
     end = recorder.serve_stored(ctx, answer)

@@ -23,7 +23,9 @@ LONGEST_HEADER_CHARACTERS = 256
 # A list or object takes 25 times its bytes once parsed: beyond this a body is no prompt.
 MOST_CONTAINERS = 1_000_000
 COUNTED_FROM_BYTES = 1_048_576
-ROUTING_FIELDS = ("api_base", "base_url", "api_key", "api_version", "custom_llm_provider")
+ROUTING_FIELDS = frozenset({
+    "api_base", "base_url", "api_key", "api_version", "custom_llm_provider",
+})  # fmt: skip
 
 
 def read_wishes(headers: MultiMapping[str]) -> CallerWishes:
@@ -100,9 +102,13 @@ async def read_body(request: web.Request, max_body_bytes: int) -> bytes:
     length = request.content_length
     if length is not None and length > max_body_bytes:
         raise _too_large(max_body_bytes)
+    content = request.content
     try:
-        if request.content.is_eof():  # it came with the head: nothing to wait for
-            return await request.read()
+        if content.is_eof():  # it came with the head: nothing to wait for
+            body = content.read_nowait()
+            if len(body) > max_body_bytes:  # unpacked, it may be more than it said
+                raise _too_large(max_body_bytes)
+            return body
         async with asyncio.timeout(BODY_DEADLINE_S):
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
@@ -150,8 +156,10 @@ def parse_body(ctx: RequestContext, body: bytes) -> None:
 def parse_document(body: bytes) -> dict[str, Any]:
     """Parse a body and refuse what no route takes; raises InvalidRequestError."""
     doc = _load(body)
-    _refuse_routing_fields(doc)
-    _refuse_deep_extras(doc)
+    if not ROUTING_FIELDS.isdisjoint(doc):
+        _refuse_routing_fields(doc)
+    if not TRANSPORT_FIELDS.isdisjoint(doc):
+        _refuse_deep_extras(doc)
     return doc
 
 
@@ -176,7 +184,7 @@ def _load(body: bytes) -> dict[str, Any]:
 
 
 def _refuse_routing_fields(doc: dict[str, Any]) -> None:
-    for name in ROUTING_FIELDS:
+    for name in sorted(ROUTING_FIELDS):
         if name in doc:
             raise InvalidRequestError(
                 f"The field {name} is not accepted.",

@@ -16,6 +16,7 @@ from optimizer.decision import Draws
 from optimizer.session import draw_arms, unit_draw
 from policies.model import Policy
 from policies.snapshot import Snapshot, Target, Upstream, read_snapshot_file
+from proxy.callers import CallerBook
 from proxy.connector import check_upstream_url
 from proxy.providers.addresses import AddressBook, fixed_headers
 from proxy.providers.bedrock import ConverseCalls
@@ -77,6 +78,7 @@ class LiveSnapshot:
         self._key_ring = key_ring
         self._tenant_keys: dict[str, TenantKeys] = {}
         self._salts: dict[str, tuple[bytes, bytes]] = {}
+        self.callers = CallerBook()
 
     @property
     def needs_litellm(self) -> bool:

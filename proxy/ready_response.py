@@ -17,7 +17,7 @@ REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 def document_response(
     request: web.BaseRequest, status: int, headers: Mapping[str, str], body: bytes
-) -> web.Response:
+) -> web.StreamResponse:
     """Build a JSON reply; header values must be free of line breaks (wire_headers sees to it)."""
     if request.version == HttpVersion11 and len(body) <= LARGEST_READY_BYTES:
         return ReadyResponse(status, headers, body)
@@ -26,24 +26,34 @@ def document_response(
     )
 
 
-class ReadyResponse(web.Response):
-    """A response whose bytes are made here."""
+class ReadyResponse(web.StreamResponse):
+    """A response whose bytes are made here; of its parent it keeps the type, not the machinery."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        super().__init__(status=status)
+        # The parent's __init__ would build header maps and state that nobody reads.
+        self._status = status
         self._ready_headers = headers
         self._ready_body = body
 
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return self._status
+
+    def write_to(self, request: web.BaseRequest) -> None:
         """Write everything at once; a transport that is gone is as good as written to."""
         if self._eof_sent:
-            return None
+            return
+        self._eof_sent = True
         if self._keep_alive is None:
             self._keep_alive = request.keep_alive
         transport = request.transport
         if transport is not None:
             transport.write(self._head() + self._ready_body)
-        self._eof_sent = True
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Write everything, when it is aiohttp that sends the response."""
+        self.write_to(request)
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
@@ -51,7 +61,7 @@ class ReadyResponse(web.Response):
         assert not data
 
     def _head(self) -> bytes:
-        lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, '')}"]
+        lines = [f"HTTP/1.1 {self._status} {REASONS.get(self._status, '')}"]
         lines += [f"{name}: {value}" for name, value in self._ready_headers.items()]
         if not self._keep_alive:
             lines.append("Connection: close")

@@ -160,16 +160,13 @@ class Session:
             self._abandon(next(iter(self.responses)))
         self.number += 1
         ctx = RequestContext(
-            request_id=f"{self.ctx.request_id}-{self.number}",
-            dialect=self.ctx.dialect,
-            started=self.admission.clock.monotonic(),
-            live=self.ctx.live,
-            wishes=self.ctx.wishes,
-            key=self.ctx.key,
-            tags=self.ctx.tags,
-            model=self.ctx.model,
-            is_streaming=True,
+            f"{self.ctx.request_id}-{self.number}",
+            self.ctx.dialect,
+            self.admission.clock.monotonic(),
+            self.ctx.live,
         )
+        ctx.wishes, ctx.key, ctx.tags = self.ctx.wishes, self.ctx.key, self.ctx.tags
+        ctx.model, ctx.is_streaming = self.ctx.model, True
         self.admission.recorder.open(ctx, self.target)
         self.responses[name] = ctx
         return ctx

@@ -32,10 +32,13 @@ from proxy.limits import ConcurrencyGate
 from proxy.live import SnapshotHolder
 from proxy.pipeline import Pipeline
 from proxy.providers import litellm_door
+from proxy.reading import RequestReader
 from proxy.realtime import Realtime
 from proxy.recorder import Recorder
 from proxy.resources.ownership import OwnershipMap
 from proxy.resources.relay import ResourceRelay
+from proxy.routes import direct_routes
+from proxy.server import DirectRunner
 from proxy.unmetered import UnmeteredSpool
 from proxy.upstream import UpstreamCaller
 from proxy.upstream_client import AiohttpClient
@@ -74,7 +77,7 @@ class ProxyProcess:
         self.admission = Admission(self.holder, self.gate, recorder, self.metrics, clock)
         self.pipeline = Pipeline(
             admission=self.admission,
-            ownership=self.ownership,
+            reader=RequestReader(self.holder, self.ownership, clock),
             cache=self.cache,
             upstream=UpstreamCaller(self.client, recorder, self.ownership, clock, self.metrics),
             recorder=recorder,
@@ -175,9 +178,9 @@ async def run_proxy(
         process.pipeline, process.relay, process.realtime, process.health, limits.max_body_bytes
     )
     # Cancellation tells a handler that its caller left; without it abandoned streams run on.
-    runner = web.AppRunner(
-        app, handle_signals=False, access_log=None, handler_cancellation=True,
-        shutdown_timeout=1.0, keepalive_timeout=75.0,
+    runner = DirectRunner(
+        app, direct_routes(process.pipeline), handle_signals=False, access_log=None,
+        handler_cancellation=True, shutdown_timeout=1.0, keepalive_timeout=75.0,
     )  # fmt: skip
     await runner.setup()
     site = web.SockSite(runner, sock, backlog=BACKLOG)

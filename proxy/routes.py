@@ -20,6 +20,7 @@ from proxy.models import anthropic_list, gemini_list, list_document, model_docum
 from proxy.pipeline import Pipeline
 from proxy.realtime import Realtime
 from proxy.resources.relay import ResourceRelay
+from proxy.server import DirectHandler
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ async def get_realtime(request: web.Request) -> web.StreamResponse:
 
 def _authenticate(request: web.Request) -> None:
     admission = request.app[PIPELINE].admission
-    admission.authenticate(request, admission.holder.live)
+    admission.authenticate(request.headers, admission.holder.live)
 
 
 async def get_models(request: web.Request) -> web.Response:
@@ -201,6 +202,15 @@ GUARDED: tuple[tuple[str, str, Handler], ...] = (
     *((method, "/v1/{path:.+}", relay) for method in RELAYED_METHODS),
     ("*", "/{path:.*}", not_found),
 )
+
+
+def direct_routes(pipeline: Pipeline) -> dict[str, DirectHandler]:
+    """Return the dialects' paths for the server's short way; they are in ROUTES, too."""
+
+    def directly(dialect: Dialect) -> DirectHandler:
+        return lambda request: pipeline.handle(request, dialect)
+
+    return {path: directly(dialect) for path, dialect in OPENAI_PATHS.items()}
 
 
 def add_routes(app: web.Application) -> None:

@@ -189,6 +189,7 @@ class UpstreamCaller:
             body=prepared.body,
             connect_s=ctx.live.snapshot.timeouts.connect_s,
             allows_private=door.allows_private,
+            head=prepared.head,
         )
         reply = await self._client.send(call)
         try:

@@ -59,6 +59,7 @@ class UpstreamCall:
     connect_s: float
     allows_private: bool
     method: str = "POST"
+    head: bytes = b""  # request line and headers but the length, where they were ready
 
 
 class UpstreamReply(Protocol):

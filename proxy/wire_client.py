@@ -12,12 +12,10 @@ import ssl
 from collections import deque
 from typing import NamedTuple, cast
 
-from multidict import CIMultiDict
-from yarl import URL
-
 from proxy.connector import KEEPALIVE_S, ForbiddenAddressError, GuardedResolver
 from proxy.upstream_client import UnreachableFault, UpstreamCall
 from proxy.wire_exchange import WireReply
+from proxy.wire_request import head_bytes
 
 MOST_IDLE_PER_ORIGIN = 1024
 MOST_ADDRESSES = 4
@@ -129,7 +127,8 @@ class WireClient:
         url = call.url
         if call.method != "POST" or not isinstance(call.body, bytes):
             raise ValueError("the wire client only posts whole bodies")
-        request = request_bytes(url, call.headers, call.body)
+        head = call.head or head_bytes(url, call.headers)
+        request = b"%bContent-Length: %d\r\n\r\n%b" % (head, len(call.body), call.body)
         is_tls = url.scheme == "https"
         origin = Origin(url.raw_host or "", url.port or 443, is_tls, call.allows_private)
         connection = self._take_idle(origin) or await self._connect(origin, call.connect_s)
@@ -227,18 +226,6 @@ class WireClient:
             self._tls = ssl.create_default_context()
             self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
-
-
-def request_bytes(url: URL, headers: CIMultiDict[str], body: bytes) -> bytes:
-    """Write a POST; ValueError when a header value would add a line."""
-    lines = [f"POST {url.raw_path_qs} HTTP/1.1", f"Host: {url.host_port_subcomponent}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    lines.append(f"Content-Length: {len(body)}\r\n\r\n")
-    head = "\r\n".join(lines)
-    breaks = len(lines) + 1
-    if head.count("\n") != breaks or head.count("\r") != breaks or "\0" in head:
-        raise ValueError("a header holds a line break or a NUL")
-    return head.encode("utf-8", "surrogateescape") + body
 
 
 def _cause_of(error: Exception) -> str:

@@ -5,6 +5,7 @@ not be changed afterwards.
 """
 
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ class ByteBoundedCache:
     def __init__(self, max_bytes: int, clock: Clock) -> None:
         self._max_bytes = max_bytes
         self._clock = clock
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._bytes = 0
 
     @property
@@ -37,7 +38,7 @@ class ByteBoundedCache:
     def entries(self) -> int:
         return len(self._entries)
 
-    def get(self, key: str) -> Any | None:
+    def get(self, key: Hashable) -> Any | None:
         """The value, now the most recently used; None when absent or past its TTL."""
         entry = self._entries.get(key)
         if entry is None:
@@ -48,7 +49,7 @@ class ByteBoundedCache:
         self._entries.move_to_end(key)
         return entry.value
 
-    def set(self, key: str, value: Any, size_bytes: int, ttl_s: float) -> None:
+    def set(self, key: Hashable, value: Any, size_bytes: int, ttl_s: float) -> None:
         """Keep a value and drop the least recently used ones; one larger than all is not kept."""
         self.delete(key)
         size = size_bytes + _ENTRY_OVERHEAD_BYTES
@@ -59,7 +60,7 @@ class ByteBoundedCache:
         self._entries[key] = _Entry(value, size, self._clock.monotonic() + ttl_s)
         self._bytes += size
 
-    def delete(self, key: str) -> bool:
+    def delete(self, key: Hashable) -> bool:
         """Whether the key was there."""
         entry = self._entries.pop(key, None)
         if entry is None:
@@ -68,6 +69,10 @@ class ByteBoundedCache:
         return True
 
     def purge(self, prefix: str | None = None) -> int:
-        """Drop the keys that begin with `prefix`, or all; returns how many."""
-        doomed = [key for key in self._entries if prefix is None or key.startswith(prefix)]
+        """Drop the text keys that begin with `prefix`, or all; returns how many."""
+        doomed = [
+            key
+            for key in self._entries
+            if prefix is None or (isinstance(key, str) and key.startswith(prefix))
+        ]
         return sum(self.delete(key) for key in doomed)

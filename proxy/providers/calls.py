@@ -13,21 +13,30 @@ from yarl import URL
 from config.clock import Clock
 from policies.snapshot import Target
 from proxy.bodies import body_for, changed_document
+from proxy.callers import Caller, Head
 from proxy.context import RequestContext
 from proxy.live import UpstreamDoor
 from proxy.providers.matrix import way_of
 from proxy.providers.prepared_call import PreparedCall
 from proxy.providers.translation import Translator, UntranslatableError
 from proxy.wire_headers import headers_up
+from proxy.wire_request import head_bytes
+
+CALL_ID = "x-client-request-id"
 
 
 class Prepared(NamedTuple):
-    """One request, ready to be sent; `translator` turns its answer into the caller's dialect."""
+    """One request, ready to be sent; `translator` turns its answer into the caller's dialect.
+
+    `head` is the request line and all headers but the length, as bytes, where it was ready; then
+    `headers` are without the call's id.
+    """
 
     url: URL
     headers: CIMultiDict[str]
     body: bytes
     translator: Translator | None = None
+    head: bytes = b""
 
 
 class Preparer:
@@ -41,34 +50,60 @@ class Preparer:
     ) -> Prepared:
         """Build the request of an attempt that is not open yet; raises UntranslatableError."""
         way = way_of(ctx.endpoint, door.upstream)
+        call_id = f"{ctx.request_id}.{ctx.attempts + 1}"
+        if way.action == "relay" and ctx.caller is not None:
+            ready = self._ready(ctx.caller, ctx, target, door, way.path)
+            body = body_for(ctx, target, door)
+            head = b"%b%b\r\n" % (ready.raw, call_id.encode())
+            return Prepared(ready.url, ready.headers, body, None, head)
         if way.action == "refuse":
             raise UntranslatableError(refusal_text(ctx.endpoint, door), way.hint, param="model")
         headers = headers_up(
             caller,
             door.headers,
-            f"{ctx.request_id}.{ctx.attempts + 1}",
+            call_id,
             is_mock=door.is_mock,
             is_translated=bool(way.translator),
         )
         if way.translator is None:
             url = door.addresses.url(way.path, target.model, is_streaming=ctx.is_streaming)
             return Prepared(url, headers, body_for(ctx, target, door))
+        return self._translate(ctx, target, door, way.path, way.translator, headers)
+
+    def _ready(
+        self, caller: Caller, ctx: RequestContext, target: Target, door: UpstreamDoor, path: str
+    ) -> Head:
+        """What all calls of this caller to this target begin with."""
+        name = (path, target.upstream, target.model, ctx.is_streaming)
+        head = caller.heads.get(name)
+        if head is None:
+            url = door.addresses.url(path, target.model, is_streaming=ctx.is_streaming)
+            headers = headers_up(caller.headers, door.headers, "", is_mock=door.is_mock)
+            del headers[CALL_ID]
+            raw = head_bytes(url, headers) + f"{CALL_ID}: ".encode()
+            head = caller.heads[name] = Head(url, headers, raw)
+        return head
+
+    def _translate(
+        self, ctx: RequestContext, target: Target, door: UpstreamDoor, path: str,
+        translator: Translator, headers: CIMultiDict[str],
+    ) -> Prepared:  # fmt: skip
         document = self._document(ctx, target, door)
         if door.litellm is not None:
             call, back = door.litellm.prepare(
-                way.translator, document, target.model, is_streaming=ctx.is_streaming
+                translator, document, target.model, is_streaming=ctx.is_streaming
             )
             return _prepared(call, headers, back)
-        document = way.translator.request(document)
+        document = translator.request(document)
         if not door.asks_usage:
             document.pop("stream_options", None)
         if door.converse is not None:
             call = door.converse.prepare(
                 target.model, document, is_streaming=ctx.is_streaming, now_us=self._clock.now_us()
             )
-            return _prepared(call, headers, way.translator)
-        url = door.addresses.url(way.path, target.model, is_streaming=ctx.is_streaming)
-        return Prepared(url, headers, _written(document), way.translator)
+            return _prepared(call, headers, translator)
+        url = door.addresses.url(path, target.model, is_streaming=ctx.is_streaming)
+        return Prepared(url, headers, _written(document), translator)
 
     def _document(self, ctx: RequestContext, target: Target, door: UpstreamDoor) -> dict[str, Any]:
         """The document to translate; Anthropic must be told a bound, so it is the model's own."""

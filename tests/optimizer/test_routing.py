@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizer.routing import chain_models, find_rule, is_match, pick_route
-from policies.model import Match, RouteTarget, Rule
+from optimizer.routing import chain_models, find_rule, pick_route
+from policies.model import Match, Policy, RouteTarget, Rule
 from tests.optimizer.samples import MODELS, make_facts, make_policy, unit
 
 
@@ -44,7 +44,9 @@ from tests.optimizer.samples import MODELS, make_facts, make_policy, unit
     ],
 )
 def test_conditions(match: dict[str, object], facts: dict[str, object], expected: bool) -> None:
-    assert is_match(Match.model_validate(match), make_facts(**facts)) is expected
+    rule = Rule(name="r", match=Match.model_validate(match))
+    found = find_rule(Policy(name="p", rules=(rule,)), make_facts(**facts))
+    assert (found is rule) is expected
 
 
 def test_find_rule_takes_the_first_or_none() -> None:

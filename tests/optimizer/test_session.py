@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optimizer.dialects import subjects_in
 from optimizer.session import (
     draw_arms,
     opening_of,
     session_of,
     subject_hash,
-    subjects_of,
     unit_draw,
-    user_of,
 )
 from tests.optimizer.test_caching import GOLDEN
 
@@ -36,15 +35,15 @@ def test_the_first_non_empty_source_names_the_session() -> None:
 @pytest.mark.parametrize(
     ("doc", "expected"),
     [
-        ({"user": "u"}, "u"),
-        ({"user": "u", "safety_identifier": "s"}, "u"),
-        ({"user": "", "safety_identifier": "s"}, "s"),
-        ({"user": 7}, ""),
-        ({}, ""),
+        ({"user": "u"}, ("u", "")),
+        ({"user": "u", "safety_identifier": "s"}, ("u", "s")),
+        ({"user": "", "safety_identifier": "s"}, ("", "s")),
+        ({"user": 7}, ("", "")),
+        ({}, ("", "")),
     ],
 )
-def test_the_end_user(doc: dict[str, object], expected: str) -> None:
-    assert user_of(doc) == expected
+def test_the_end_user(doc: dict[str, object], expected: tuple[str, str]) -> None:
+    assert subjects_in(doc, "chat") == expected
 
 
 def conversation(*texts: str) -> dict[str, object]:
@@ -132,8 +131,8 @@ def test_responses_and_completions_open_with_their_text() -> None:
 
 def test_subjects_are_those_of_the_dialect() -> None:
     doc = {"user": "u", "safety_identifier": "s", "metadata": {"user_id": "m"}}
-    assert (user_of(doc), subjects_of(doc)) == ("u", ("u", "s"))
-    assert (user_of(doc, "messages"), subjects_of(doc, "messages")) == ("m", ("m", ""))
+    assert subjects_in(doc, "chat") == ("u", "s")
+    assert subjects_in(doc, "messages") == ("m", "")
 
 
 def test_a_subject_hash_hides_the_value_and_keeps_tenants_apart() -> None:

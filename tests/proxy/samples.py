@@ -161,7 +161,10 @@ def request_context(live: LiveSnapshot, doc: dict[str, Any] | None = None, **fie
         "deadline": 600.0,
     }
     dialect = DIALECTS[fields.pop("endpoint", "chat")]
-    return RequestContext("req_1", dialect, 0.0, live, **parts | fields)
+    context = RequestContext("req_1", dialect, 0.0, live)
+    for name, value in (parts | fields).items():
+        setattr(context, name, value)
+    return context
 
 
 def decision(**changes: Any) -> Decision:

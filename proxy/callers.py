@@ -1,0 +1,80 @@
+"""What follows from a request's headers alone, worked out once and kept while they repeat.
+
+Used by admission.py. A client sends the same headers with every call, its length aside: who calls,
+what it wishes and what of it goes upstream need not be found out again. Kept by LiveSnapshot, so
+that nothing outlives the snapshot it was true for.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from policies.snapshot import KeyRecord
+from proxy.context import CallerWishes
+
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+MOST_CALLERS = 1024
+LONGEST_KEPT_BYTES = 4096
+# Changes from call to call and says nothing of the caller.
+PER_CALL = frozenset({b"Content-Length", b"content-length"})
+
+
+class Head(NamedTuple):
+    """What begins every request of a caller to one target, up to the id of the call.
+
+    `headers` are the same without the request line, for clients that write their own.
+    """
+
+    url: URL
+    headers: CIMultiDict[str]
+    raw: bytes
+
+
+class Caller:
+    """One set of headers: its key, wishes and tags. Compared by identity, never changed.
+
+    `heads` keeps what an upstream gets of these headers, by target (providers/calls.py).
+    """
+
+    __slots__ = ("headers", "heads", "key", "tags", "wishes")
+
+    def __init__(
+        self, headers: CIMultiDictProxy[str], key: KeyRecord, wishes: CallerWishes
+    ) -> None:
+        self.headers = headers
+        self.key = key
+        self.wishes = wishes
+        # The operator's tags win: policies and chargeback rely on them.
+        self.tags: dict[str, str] = {**wishes.tags, **key.tags}
+        self.heads: dict[tuple[str, str, str, bool], Head] = {}
+
+
+class CallerBook:
+    """The callers met since the snapshot was taken, by their headers; bounded."""
+
+    def __init__(self) -> None:
+        self._callers: dict[RawHeaders, Caller] = {}
+
+    def find(
+        self,
+        raw: RawHeaders,
+        headers: CIMultiDictProxy[str],
+        meet: Callable[[CIMultiDictProxy[str]], Caller],
+    ) -> Caller:
+        """Return who sent these headers; `meet` finds it out, and what it raises is not kept."""
+        name = tuple([pair for pair in raw if pair[0] not in PER_CALL])
+        caller = self._callers.get(name)
+        if caller is None:
+            caller = meet(headers)
+            # A call's own id says that these headers will not come again.
+            if not caller.wishes.idempotency_key and _size_of(name) <= LONGEST_KEPT_BYTES:
+                if len(self._callers) >= MOST_CALLERS:
+                    self._callers.clear()
+                self._callers[name] = caller
+        return caller
+
+
+def _size_of(name: RawHeaders) -> int:
+    return sum(len(field) + len(value) for field, value in name)

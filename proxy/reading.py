@@ -1,0 +1,156 @@
+"""From a body to what is to be done with it: parse, references, session, decision, cache key.
+
+Called by pipeline.py. All of it follows from the caller, the body, the snapshot and the month, so
+a request that came before, byte for byte, is not worked out again: that is the first level of the
+exact cache, whose key is the bytes themselves and therefore cannot collide.
+"""
+
+import hashlib
+import hmac
+from typing import Any
+
+from config.clock import Clock
+from optimizer.caching import DocumentTooDeepError, request_digest, scope_parts
+from optimizer.decide import RequestFacts, decide
+from optimizer.decision import Decision
+from optimizer.dialects import subjects_in
+from optimizer.session import opening_of, session_of, subject_hash
+from policies.snapshot import KeyRecord
+from proxy.context import RequestContext
+from proxy.errors import InvalidRequestError
+from proxy.intake import parse_body
+from proxy.live import SnapshotHolder
+from proxy.models import unknown_model
+from proxy.resources.ownership import OwnershipMap
+from proxy.resources.references import check_references, may_refer
+from storage.memory_cache import ByteBoundedCache
+
+MOST_KNOWN_BYTES = 33_554_432
+LARGEST_KNOWN_BODY_BYTES = 131_072
+KNOWN_OVERHEAD_BYTES = 4096  # the parsed document, with room
+KNOWN_FOR_S = 3600.0
+# What `read` writes down on a context, and `recall` therefore has to give back.
+FOUND = (
+    "body", "doc", "model", "is_streaming", "asked_usage", "max_output_tokens", "choices_n",
+    "allows_store", "is_deterministic", "session_hash", "session_source", "user_hash",
+    "salt_epoch", "draws", "decision", "targets", "request_key", "prefix_blocks",
+)  # fmt: skip
+
+
+class RequestReader:
+    """Reads the requests of one proxy process."""
+
+    def __init__(self, holder: SnapshotHolder, ownership: OwnershipMap, clock: Clock) -> None:
+        self._holder = holder
+        self._ownership = ownership
+        self._known = ByteBoundedCache(MOST_KNOWN_BYTES, clock)
+
+    def read(self, ctx: RequestContext, body: bytes) -> None:
+        """Fill in everything up to the cache key; raises GatewayError."""
+        parse_body(ctx, body)
+        if ctx.key is None:
+            raise RuntimeError("a decision needs a tenant")
+        if may_refer(ctx.endpoint, body):
+            ctx.pinned = check_references(ctx.doc, ctx.key.tenant, self._ownership)
+        self._decide(ctx, ctx.key)
+
+    def recall(self, ctx: RequestContext, body: bytes) -> bool:
+        """Fill in the same from memory, when the same caller sent the same bytes before."""
+        found: dict[str, Any] | None
+        found = self._known.get((ctx.caller, ctx.endpoint, ctx.path_says, body))
+        if found is None or found["salt_epoch"] != self._holder.epoch:
+            return False
+        ctx.__dict__.update(found)
+        return True
+
+    def remember(self, ctx: RequestContext) -> None:
+        """Keep what was found out: its answer is in the cache, so the request may come again."""
+        if ctx.pinned is not None or ctx.body_digest or len(ctx.body) > LARGEST_KNOWN_BODY_BYTES:
+            return
+        found = {name: ctx.__dict__[name] for name in FOUND if name in ctx.__dict__}
+        name = (ctx.caller, ctx.endpoint, ctx.path_says, ctx.body)
+        self._known.set(name, found, len(ctx.body) * 2 + KNOWN_OVERHEAD_BYTES, KNOWN_FOR_S)
+
+    def _decide(self, ctx: RequestContext, key: KeyRecord) -> None:
+        """Let the policy choose models and cache; fill in what the event must carry."""
+        live = ctx.live
+        if ctx.model not in live.snapshot.models:
+            raise unknown_model(ctx.model, live.snapshot.models)
+        user, identifier = subjects_in(ctx.doc, ctx.endpoint)
+        self._find_session(ctx, key, user or identifier)
+        active, candidate = live.policies_of(key.tenant)
+        decision = decide(_facts(ctx, key), active, candidate, ctx.draws, live.snapshot.models)
+        ctx.decision = decision
+        ctx.targets = live.targets_of(decision.models)
+        if ctx.pinned is not None:
+            _keep_to(ctx, ctx.pinned.upstream)
+        scope = scope_parts(decision.cache.scope, key.tenant, key.key_id, f"{user}\0{identifier}")
+        _digest(ctx, key, decision, scope)
+
+    def _find_session(self, ctx: RequestContext, key: KeyRecord, user: str) -> None:
+        live, keys = ctx.live, ctx.live.tenant_keys(key.tenant)
+        asked = ctx.wishes.session
+        opening = b"" if asked or user else opening_of(ctx.doc, ctx.endpoint)
+        session, ctx.session_source = session_of(asked, user, opening)
+        ctx.session_hash = subject_hash(keys.subject_key, session)
+        if user:
+            ctx.user_hash = subject_hash(keys.subject_key, user)
+        ctx.salt_epoch = epoch = self._holder.epoch
+        has_candidate = live.snapshot.tenants[key.tenant].candidate_revision is not None
+        ctx.draws = live.draw(epoch, key.tenant, session, has_candidate=has_candidate)
+
+
+def _facts(ctx: RequestContext, key: KeyRecord) -> RequestFacts:
+    wishes = ctx.wishes
+    return RequestFacts(
+        ctx.endpoint,
+        ctx.model,
+        key.name,
+        ctx.tags,
+        len(ctx.body),
+        ctx.is_streaming,
+        bool(ctx.doc.get("tools")),
+        wishes.latency_objective_ms,
+        ctx.max_output_tokens,
+        ctx.is_deterministic,
+        wishes.is_no_optimize,
+        ctx.allows_store,
+        ctx.choices_n,
+        wishes.cache_control,
+        ctx.pinned is not None,
+    )
+
+
+def _keep_to(ctx: RequestContext, upstream: str) -> None:
+    """Leave only the targets where the objects live that the request refers to."""
+    here = tuple(target for target in ctx.targets if target.upstream == upstream)
+    if not here:
+        raise InvalidRequestError(
+            f"The objects referred to live at another upstream than {ctx.model}.",
+            "Use the model they were made with.",
+            param="model",
+        )
+    ctx.targets = here
+
+
+def _digest(
+    ctx: RequestContext, key: KeyRecord, decision: Decision, scope: tuple[str, ...]
+) -> None:
+    """Compute the request's key and the digests of its prompt's prefixes."""
+    cache_key = ctx.live.tenant_keys(key.tenant).cache_key
+    first = ctx.targets[0]
+    origin = f"{decision.models[0]}\0{first.upstream}\0{first.model}"
+    try:
+        digest = request_digest(
+            ctx.doc, ctx.endpoint, origin, cache_key, scope, is_streaming=ctx.is_streaming
+        )
+    except DocumentTooDeepError as error:
+        raise InvalidRequestError(
+            "The body is nested too deeply.", "Flatten it to at most 254 levels."
+        ) from error
+    ctx.request_key, ctx.prefix_blocks = digest
+    wishes = ctx.wishes
+    if wishes.idempotency_key and "no-store" not in wishes.cache_control.lower():
+        ctx.body_digest = hashlib.sha256(ctx.body).hexdigest()[:32]
+        name = f"idempotency/{key.key_id}/{ctx.endpoint}/{wishes.idempotency_key}"
+        ctx.request_key = hmac.digest(cache_key, name.encode(), "sha256").hex()[:32]
