@@ -4,6 +4,7 @@ plan_cache is called by decide; the others by the proxy. Everything not named tr
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -11,7 +12,7 @@ import orjson
 from config.mac import hmac_sha256
 from optimizer.completeness import is_cacheable_answer, is_cacheable_completion
 from optimizer.decision import CachePlan, RequestFacts, bypass_plan
-from optimizer.dialects import TRANSPORT_FIELDS, has_one_form, prompt_fields, transport_fields
+from optimizer.dialects import TRANSPORT_FIELDS, has_one_form, prompt_fields, unhashed_fields
 from optimizer.eligibility import allows_store, is_deterministic
 from optimizer.prefix import prefix_blocks
 from policies.model import CacheRule
@@ -51,7 +52,7 @@ def request_digest(
     dialects that say so outside the document (Gemini's path); `stream` inside it is read here.
     Raises DocumentTooDeepError.
     """
-    fields, transport = prompt_fields(endpoint), transport_fields(endpoint)
+    fields, left_out = prompt_fields(endpoint), unhashed_fields(endpoint)
     try:
         prompt = orjson.dumps(
             [doc[field] for field in fields if field in doc], option=orjson.OPT_SORT_KEYS
@@ -60,7 +61,7 @@ def request_digest(
         rest = {
             name: None if name in fields else value
             for name, value in doc.items()
-            if name not in transport and name != "model"
+            if name not in left_out
         }
         # A list of unlike things cannot be confused: each part keeps its own JSON boundaries.
         parts: list[Any] = [endpoint, model, scope_parts, digest, rest]
@@ -70,7 +71,7 @@ def request_digest(
     except orjson.JSONEncodeError as error:
         raise DocumentTooDeepError(str(error)) from error
     mac = hmac_sha256(key, _KEY_LABEL + canonical)
-    return RequestDigest(request_key=mac.hex()[:32], prefix_blocks=blocks)
+    return RequestDigest(mac.hex()[:32], blocks)
 
 
 def scope_parts(scope: str, tenant: str, key_id: str, user: str) -> tuple[str, ...]:
@@ -87,15 +88,20 @@ def plan_cache(facts: RequestFacts, rule: CacheRule | None) -> CachePlan:
     refusal = _refuse_cache(facts, rule)
     if refusal or rule is None:
         return bypass_plan(refusal)
-    max_age_s = _max_age_of(facts.cache_control)
+    return _plan(rule.ttl_s, rule.scope, facts.cache_control)
+
+
+@lru_cache(maxsize=1024)
+def _plan(ttl_s: int, scope: str, cache_control: str) -> CachePlan:
+    max_age_s = _max_age_of(cache_control)
     is_fresh_wanted = max_age_s == 0
     return CachePlan(
         reads=not is_fresh_wanted,
         writes=True,
         # A flight may have started before the caller asked for a fresh answer.
         joins_flights=not is_fresh_wanted,
-        ttl_s=rule.ttl_s,
-        scope=rule.scope,
+        ttl_s=ttl_s,
+        scope=scope,
         max_age_s=max_age_s,
         reason="no_cache" if is_fresh_wanted else "eligible",
     )

@@ -30,16 +30,16 @@ def decide(
     rule = find_rule(policy, facts)
     untouched = _why_untouched(arm.name, rule, facts)
     models, reasons = _choose_models(facts, rule, arm, untouched, known_models)
-    cache = bypass_plan(untouched) if untouched else plan_cache(facts, rule.cache if rule else None)
+    # By position, in the order of Decision: names would cost as much as the decision.
     return Decision(
-        arm=arm.name,
-        propensity=arm.propensity,
-        policy_revision=policy.revision,
-        rule=rule.name if rule else "",
-        models=models,
-        cache=cache,
-        clamp_output_tokens=None if untouched else _clamp(facts, rule),
-        reasons=(*([untouched] if untouched else []), *reasons),
+        arm.name,
+        arm.propensity,
+        policy.revision,
+        rule.name if rule else "",
+        models,
+        bypass_plan(untouched) if untouched else plan_cache(facts, rule.cache if rule else None),
+        None if untouched or rule is None else _clamp(facts, rule),
+        (untouched, *reasons) if untouched else tuple(reasons),
     )
 
 
@@ -86,6 +86,8 @@ def _choose_models(
 ) -> tuple[tuple[str, ...], list[str]]:
     if rule is None or arm.name == "none" or facts.is_pinned:
         return (facts.model,), []
+    if not rule.fallback and (untouched or not rule.route):
+        return (facts.model,), []
     routed = ""
     reasons: list[str] = []
     if not untouched:
@@ -97,9 +99,9 @@ def _choose_models(
     return models, reasons + skipped
 
 
-def _clamp(facts: RequestFacts, rule: Rule | None) -> int | None:
+def _clamp(facts: RequestFacts, rule: Rule) -> int | None:
     """The output bound to write into the request; None when it would change nothing."""
-    limit = rule.clamp_output_tokens if rule else None
+    limit = rule.clamp_output_tokens
     if limit is None or facts.endpoint not in BOUNDED_ENDPOINTS:
         return None
     return limit if facts.max_output_tokens == 0 or facts.max_output_tokens > limit else None

@@ -40,13 +40,19 @@ _TRANSPORT_BY_ENDPOINT = {
     "gemini": frozenset({"stream"}),
 }
 
+_UNHASHED = TRANSPORT_FIELDS | {"model"}
+_UNHASHED_BY_ENDPOINT = {
+    endpoint: fields | {"model"} for endpoint, fields in _TRANSPORT_BY_ENDPOINT.items()
+}
+
 
 def prompt_fields(endpoint: str) -> tuple[str, ...]:
     return _PROMPT_FIELDS_BY_ENDPOINT.get(endpoint, PROMPT_FIELDS)
 
 
-def transport_fields(endpoint: str) -> frozenset[str]:
-    return _TRANSPORT_BY_ENDPOINT.get(endpoint, TRANSPORT_FIELDS)
+def unhashed_fields(endpoint: str) -> frozenset[str]:
+    """Transport, and the model: which one will be called counts by its own."""
+    return _UNHASHED_BY_ENDPOINT.get(endpoint, _UNHASHED)
 
 
 def has_one_form(endpoint: str) -> bool:

@@ -21,11 +21,11 @@ _PROVIDER_ITEMS = ("item_reference", "compaction")
 
 def is_deterministic(doc: Mapping[str, Any], endpoint: str) -> bool:
     """True when the caller's own words ask for one answer: temperature 0, a seed, embeddings."""
+    if endpoint == "chat":
+        return _is_one_chat(doc)
     match endpoint:
         case "embeddings":
             return True
-        case "chat":
-            return _is_one_chat(doc)
         case "responses":
             return _is_cold(doc) and allows_store(doc, endpoint)
         case "messages":
@@ -42,6 +42,8 @@ def allows_store(doc: Mapping[str, Any], endpoint: str) -> bool:
     So it is where the provider keeps the answer or the call's state (an id in it works once), and
     where the provider's own tools look at the world on the caller's account.
     """
+    if endpoint == "chat":
+        return doc.get("store") is not True
     match endpoint:
         case "responses":
             is_stateless = doc.get("store") is False and not _has_any(doc, _RESPONSES_STATE)
@@ -57,11 +59,11 @@ def allows_store(doc: Mapping[str, Any], endpoint: str) -> bool:
 
 
 def _is_one_chat(doc: Mapping[str, Any]) -> bool:
+    if doc.get("seed") is None and not _is_cold(doc):
+        return False
     # The provider looks at the world: the same words get another answer later.
     is_open = doc.get("web_search_options") is not None
-    if is_open or not _has_only_tools(doc.get("tools"), _OWN_TOOLS):
-        return False
-    return _is_cold(doc) or doc.get("seed") is not None
+    return not is_open and _has_only_tools(doc.get("tools"), _OWN_TOOLS)
 
 
 def _is_cold(doc: Mapping[str, Any]) -> bool:

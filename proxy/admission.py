@@ -7,7 +7,7 @@ turns every error into a reply, and leaves no START without its END.
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -33,6 +33,7 @@ from proxy.reply_headers import apex_headers
 logger = logging.getLogger(__name__)
 
 CLIENT_CLOSED_STATUS = 499
+IDS_AT_ONCE = 128
 Answering = Callable[[RequestContext, web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -54,15 +55,37 @@ class Admission:
     async def run(
         self, ctx: RequestContext, request: web.Request, answer: Answering
     ) -> web.StreamResponse:
-        """Let an admitted caller's request be answered; errors become replies in its shape."""
+        """Let an admitted caller's request be answered; errors become replies in its shape.
+
+        It holds a place at the gate for as long as the answer takes, and closes every START.
+        """
         try:
-            self._identify(ctx, request)
-            response = await self._run_admitted(ctx, request, answer)
+            key_id = self._identify(ctx, request)
+            self.gate.enter(key_id, ctx.live.snapshot.limits)
+            try:
+                response = await answer(ctx, request)
+            except BaseException as error:
+                self._note_end(ctx, error)
+                raise
+            finally:
+                try:
+                    self.recorder.finish(ctx)
+                finally:
+                    self.gate.leave(key_id)
+        except ClientGoneError:
+            response = web.Response(status=CLIENT_CLOSED_STATUS)
         except Exception as error:  # noqa: BLE001 all of them are logged or told there
             response = self._explain(ctx, error)
         if self.is_draining:
             response.force_close()  # the next call of this client goes to another process
         return response
+
+    def _note_end(self, ctx: RequestContext, error: BaseException) -> None:
+        """Note on an open attempt how its request ended, before it is recorded."""
+        if isinstance(error, ClientGoneError | asyncio.CancelledError):
+            self._note_departure(ctx)
+        elif isinstance(error, GatewayError) and ctx.open_end is not None:
+            ctx.open_end.client_status = error.status
 
     def _explain(self, ctx: RequestContext, error: Exception) -> web.StreamResponse:
         """Record a request that failed, and build the reply that says why."""
@@ -95,8 +118,8 @@ class Admission:
             return error.response(apex_headers(ctx))
         return error_response(error, apex_headers(ctx), ctx.dialect.error_shape)
 
-    def _identify(self, ctx: RequestContext, request: web.Request) -> None:
-        """Find out who calls, before anything of the body is read."""
+    def _identify(self, ctx: RequestContext, request: web.Request) -> str:
+        """Find out who calls, before anything of the body is read; returns the key's id."""
         live = ctx.live
 
         def meet(headers: CIMultiDictProxy[str]) -> Caller:
@@ -107,6 +130,7 @@ class Admission:
         ctx.caller = caller
         ctx.key, ctx.wishes, ctx.tags = caller.key, caller.wishes, caller.tags
         ctx.deadline = ctx.started + live.snapshot.timeouts.total_s
+        return caller.key.key_id
 
     def authenticate(self, headers: Mapping[str, str], live: LiveSnapshot) -> KeyRecord:
         """Return the caller's key, or count the failure and raise 401."""
@@ -115,30 +139,6 @@ class Admission:
         except GatewayError:
             self.metrics.count("apex_auth_failures_total")
             raise
-
-    async def _run_admitted(
-        self, ctx: RequestContext, request: web.Request, answer: Answering
-    ) -> web.StreamResponse:
-        """Hold a place at the gate for as long as the answer takes; close every START."""
-        key_id = ctx.key.key_id if ctx.key else ""
-        self.gate.enter(key_id, ctx.live.snapshot.limits)
-        try:
-            return await answer(ctx, request)
-        except ClientGoneError:
-            self._note_departure(ctx)
-            return web.Response(status=CLIENT_CLOSED_STATUS)
-        except asyncio.CancelledError:
-            self._note_departure(ctx)
-            raise
-        except GatewayError as error:
-            if ctx.open_end is not None:
-                ctx.open_end.client_status = error.status
-            raise
-        finally:
-            try:
-                self.recorder.finish(ctx)
-            finally:
-                self.gate.leave(key_id)
 
     def _note_departure(self, ctx: RequestContext) -> None:
         """The caller left: the open attempt ends as client_closed, and so does one never opened."""
@@ -158,6 +158,17 @@ def _outcome_of(error: GatewayError) -> Outcome:
     return Outcome.upstream_unreachable if error.code == "upstream_unavailable" else Outcome.refused
 
 
+def _request_ids() -> Iterator[str]:
+    """Ids of 128 random bits, read from the system many at a time: each alone costs a call."""
+    while True:
+        digits = secrets.token_hex(16 * IDS_AT_ONCE)
+        for start in range(0, len(digits), 32):
+            yield f"req_{digits[start : start + 32]}"
+
+
+_unused_ids = _request_ids()
+
+
 def new_request_id() -> str:
     """An id nobody can guess: it is also the name of the usage events."""
-    return f"req_{secrets.token_hex(16)}"
+    return next(_unused_ids)

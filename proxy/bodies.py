@@ -13,6 +13,9 @@ from proxy.live import UpstreamDoor
 
 MODEL_LETTER_ESCAPE = b"\\u006"  # all letters of "model" lie here; nobody escapes plain letters
 
+SMALL_BODY_BYTES = 4096
+FEW_QUOTES = 512
+
 
 def body_for(ctx: RequestContext, target: Target, door: UpstreamDoor) -> bytes:
     """Return the bytes to relay to this target."""
@@ -44,7 +47,14 @@ def _names_model_once(body: bytes) -> bool:
 
     A document that names it twice is read by us one way and perhaps by the upstream the other.
     """
-    return body.count(b'"model"') == 1 and MODEL_LETTER_ESCAPE not in body
+    if MODEL_LETTER_ESCAPE in body:
+        return False
+    if len(body) > SMALL_BODY_BYTES:
+        # Long texts have few quotes, and what stands between two of them is found sooner.
+        parts = body.split(b'"', FEW_QUOTES)
+        if len(parts) <= FEW_QUOTES:
+            return parts.count(b"model") == 1
+    return body.count(b'"model"') == 1
 
 
 def injects_usage(ctx: RequestContext, door: UpstreamDoor) -> bool:

@@ -64,7 +64,10 @@ class Breakers:
     by_upstream: dict[str, Breaker] = field(default_factory=dict)
 
     def of(self, upstream: str) -> Breaker:
-        return self.by_upstream.setdefault(upstream, Breaker())
+        breaker = self.by_upstream.get(upstream)
+        if breaker is None:
+            breaker = self.by_upstream[upstream] = Breaker()
+        return breaker
 
     def retry_after_s(self, upstreams: list[str], now: float) -> float:
         """Return the seconds until the first of these may be tried again."""

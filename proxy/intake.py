@@ -97,18 +97,23 @@ def _seconds(text: str) -> float:
     return value if 0 < value < 1e6 else 0.0
 
 
+def take_body(request: web.Request, max_body_bytes: int) -> bytes | None:
+    """Return the body where it has come with the head, as most do; None when it must be awaited."""
+    content = request.content
+    if not content.is_eof() or content.exception() is not None:
+        return None
+    body = content.read_nowait()
+    if len(body) > max_body_bytes:  # unpacked, it may be more than it said
+        raise _too_large(max_body_bytes)
+    return body
+
+
 async def read_body(request: web.Request, max_body_bytes: int) -> bytes:
     """Read the whole body within its cap; raises 413, 408 or 400 in the caller's shape."""
     length = request.content_length
     if length is not None and length > max_body_bytes:
         raise _too_large(max_body_bytes)
-    content = request.content
     try:
-        if content.is_eof():  # it came with the head: nothing to wait for
-            body = content.read_nowait()
-            if len(body) > max_body_bytes:  # unpacked, it may be more than it said
-                raise _too_large(max_body_bytes)
-            return body
         async with asyncio.timeout(BODY_DEADLINE_S):
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:

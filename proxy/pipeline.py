@@ -5,7 +5,7 @@ happens. Called by routes.py for every data-plane endpoint.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from proxy.context import RequestContext
 from proxy.dialects.dialect import Dialect
 from proxy.document_reply import reply_document, reply_stored_document, stored_document
 from proxy.errors import ClientGoneError, GatewayError
-from proxy.intake import read_body
+from proxy.intake import read_body, take_body
 from proxy.reading import RequestReader
 from proxy.recorder import Recorder
 from proxy.stream_reply import StreamReply, drain
@@ -50,15 +50,15 @@ class Pipeline:
     tasks: TaskOwner
     open_streams: int = 0
 
-    async def handle(
+    def handle(
         self,
         request: web.Request,
         dialect: Dialect,
         *,
         model: str = "",
         is_streaming: bool = False,
-    ) -> web.StreamResponse:
-        """Answer one call; errors become replies in the caller's shape.
+    ) -> Awaitable[web.StreamResponse]:
+        """Answer one call, when awaited; errors become replies in the caller's shape.
 
         `model` and `is_streaming` are what the path says, where it does.
         """
@@ -66,11 +66,14 @@ class Pipeline:
         if model:
             ctx.model, ctx.is_streaming = model, is_streaming
             ctx.path_says = model, is_streaming
-        return await self.admission.run(ctx, request, self._answer)
+        return self.admission.run(ctx, request, self._answer)
 
     async def _answer(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
         """Read, decide, answer; called with a place at the gate."""
-        body = await read_body(request, ctx.live.snapshot.limits.max_body_bytes)
+        limit_bytes = ctx.live.snapshot.limits.max_body_bytes
+        body = take_body(request, limit_bytes)
+        if body is None:
+            body = await read_body(request, limit_bytes)
         if not self.reader.recall(ctx, body):
             self.reader.read(ctx, body)
         if ctx.is_streaming:

@@ -12,7 +12,6 @@ from typing import Any
 from config.clock import Clock
 from optimizer.caching import DocumentTooDeepError, request_digest, scope_parts
 from optimizer.decide import RequestFacts, decide
-from optimizer.decision import Decision
 from optimizer.dialects import subjects_in
 from optimizer.session import opening_of, session_of, subject_hash
 from policies.snapshot import KeyRecord
@@ -50,7 +49,7 @@ class RequestReader:
         parse_body(ctx, body)
         if ctx.key is None:
             raise RuntimeError("a decision needs a tenant")
-        if may_refer(ctx.endpoint, body):
+        if may_refer(ctx.endpoint, ctx.doc, body):
             ctx.pinned = check_references(ctx.doc, ctx.key.tenant, self._ownership)
         self._decide(ctx, ctx.key)
 
@@ -73,31 +72,35 @@ class RequestReader:
 
     def _decide(self, ctx: RequestContext, key: KeyRecord) -> None:
         """Let the policy choose models and cache; fill in what the event must carry."""
-        live = ctx.live
-        if ctx.model not in live.snapshot.models:
-            raise unknown_model(ctx.model, live.snapshot.models)
-        user, identifier = subjects_in(ctx.doc, ctx.endpoint)
-        self._find_session(ctx, key, user or identifier)
+        live, endpoint = ctx.live, ctx.endpoint
+        models = live.snapshot.models
+        if ctx.model not in models:
+            raise unknown_model(ctx.model, models)
+        user, identifier = subjects_in(ctx.doc, endpoint)
         active, candidate = live.policies_of(key.tenant)
-        decision = decide(_facts(ctx, key), active, candidate, ctx.draws, live.snapshot.models)
-        ctx.decision = decision
+        keys = live.tenant_keys(key.tenant)
+        session = self._find_session(ctx, keys.subject_key, user or identifier)
+        ctx.salt_epoch = epoch = self._holder.epoch
+        has_candidate = candidate is not None
+        ctx.draws = live.draw(epoch, key.tenant, session, has_candidate=has_candidate)
+        ctx.decision = decision = decide(_facts(ctx, key), active, candidate, ctx.draws, models)
         ctx.targets = live.targets_of(decision.models)
         if ctx.pinned is not None:
             _keep_to(ctx, ctx.pinned.upstream)
         scope = scope_parts(decision.cache.scope, key.tenant, key.key_id, f"{user}\0{identifier}")
-        _digest(ctx, key, decision, scope)
+        _digest(ctx, keys.cache_key, decision.models[0], scope)
+        if ctx.wishes.idempotency_key:
+            _name_by_idempotency_key(ctx, key.key_id, keys.cache_key)
 
-    def _find_session(self, ctx: RequestContext, key: KeyRecord, user: str) -> None:
-        live, keys = ctx.live, ctx.live.tenant_keys(key.tenant)
+    def _find_session(self, ctx: RequestContext, subject_key: bytes, user: str) -> str:
+        """Return the session itself; the context gets what may leave the request: its hash."""
         asked = ctx.wishes.session
         opening = b"" if asked or user else opening_of(ctx.doc, ctx.endpoint)
         session, ctx.session_source = session_of(asked, user, opening)
-        ctx.session_hash = subject_hash(keys.subject_key, session)
+        ctx.session_hash = subject_hash(subject_key, session)
         if user:
-            ctx.user_hash = subject_hash(keys.subject_key, user)
-        ctx.salt_epoch = epoch = self._holder.epoch
-        has_candidate = live.snapshot.tenants[key.tenant].candidate_revision is not None
-        ctx.draws = live.draw(epoch, key.tenant, session, has_candidate=has_candidate)
+            ctx.user_hash = subject_hash(subject_key, user)
+        return session
 
 
 def _facts(ctx: RequestContext, key: KeyRecord) -> RequestFacts:
@@ -133,24 +136,24 @@ def _keep_to(ctx: RequestContext, upstream: str) -> None:
     ctx.targets = here
 
 
-def _digest(
-    ctx: RequestContext, key: KeyRecord, decision: Decision, scope: tuple[str, ...]
-) -> None:
+def _digest(ctx: RequestContext, cache_key: bytes, model: str, scope: tuple[str, ...]) -> None:
     """Compute the request's key and the digests of its prompt's prefixes."""
-    cache_key = ctx.live.tenant_keys(key.tenant).cache_key
     first = ctx.targets[0]
-    origin = f"{decision.models[0]}\0{first.upstream}\0{first.model}"
+    origin = f"{model}\0{first.upstream}\0{first.model}"
     try:
-        digest = request_digest(
+        ctx.request_key, ctx.prefix_blocks = request_digest(
             ctx.doc, ctx.endpoint, origin, cache_key, scope, is_streaming=ctx.is_streaming
         )
     except DocumentTooDeepError as error:
         raise InvalidRequestError(
             "The body is nested too deeply.", "Flatten it to at most 254 levels."
         ) from error
-    ctx.request_key, ctx.prefix_blocks = digest
-    wishes = ctx.wishes
-    if wishes.idempotency_key and "no-store" not in wishes.cache_control.lower():
-        ctx.body_digest = hashlib.sha256(ctx.body).hexdigest()[:32]
-        name = f"idempotency/{key.key_id}/{ctx.endpoint}/{wishes.idempotency_key}"
-        ctx.request_key = hmac.digest(cache_key, name.encode(), "sha256").hex()[:32]
+
+
+def _name_by_idempotency_key(ctx: RequestContext, key_id: str, cache_key: bytes) -> None:
+    """An Idempotency-Key names the answer, and the body's digest says what it was asked for."""
+    if "no-store" in ctx.wishes.cache_control.lower():
+        return
+    ctx.body_digest = hashlib.sha256(ctx.body).hexdigest()[:32]
+    name = f"idempotency/{key_id}/{ctx.endpoint}/{ctx.wishes.idempotency_key}"
+    ctx.request_key = hmac.digest(cache_key, name.encode(), "sha256").hex()[:32]

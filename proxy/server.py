@@ -99,10 +99,10 @@ class DirectConnection(RequestHandler):
             self._resume_reading_if_drained()
         return message, payload
 
-    async def _answer(
+    def _answer(
         self, server: DirectServer, message: Any, payload: StreamReader
-    ) -> web.StreamResponse | None:
-        """Answer one request; None when the caller is gone."""
+    ) -> Awaitable[web.StreamResponse | None]:
+        """Answer one request, when awaited; None when the caller is gone."""
         writer = StreamWriter(self, self._loop)
         task: Any = self._task_handler or asyncio.current_task(self._loop)
         make: Any = server.request_factory
@@ -113,9 +113,12 @@ class DirectConnection(RequestHandler):
         elif message.method == "POST":
             direct = server.direct.get(message.path)
             if direct is not None:
-                request = make(message, payload, self, writer, task)
-                return await self._answer_directly(request, direct)
-        request = make(message, payload, self, writer, task)
+                return self._answer_directly(make(message, payload, self, writer, task), direct)
+        return self._answer_by_router(make(message, payload, self, writer, task), handler)
+
+    async def _answer_by_router(
+        self, request: web.Request, handler: Any
+    ) -> web.StreamResponse | None:
         reply, is_gone = await self._handle_request(request, None, handler)
         return None if is_gone else reply
 

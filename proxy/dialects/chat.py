@@ -16,17 +16,23 @@ from proxy.dialects.reading import (
 from proxy.streaming.replay import DONE_EVENT
 from proxy.streaming.tap import ChatStreamTap
 
+CHECKED_FIELDS = frozenset({"user", "safety_identifier"})
+
 
 def read_chat_request(doc: dict[str, Any]) -> Asked:
     """Check a chat completion request."""
     message_list(doc)
-    _subjects(doc)
-    options = optional_object(doc, "stream_options")
+    if not CHECKED_FIELDS.isdisjoint(doc):
+        _subjects(doc)
+    if "stream_options" in doc:
+        asked_usage = optional_object(doc, "stream_options").get("include_usage") is True
+    else:
+        asked_usage = False
     return Asked(
-        is_streaming=flag(doc, "stream"),
-        asked_usage=options.get("include_usage") is True,
-        max_output_tokens=max(count(doc, "max_tokens", 0), count(doc, "max_completion_tokens", 0)),
-        choices_n=count(doc, "n", 1),
+        flag(doc, "stream"),
+        asked_usage,
+        max(count(doc, "max_tokens", 0), count(doc, "max_completion_tokens", 0)),
+        count(doc, "n", 1),
     )
 
 

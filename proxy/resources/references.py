@@ -42,13 +42,40 @@ MARKS = (
     b"training_file",
     b"reasoning",
 )
+# What a plain chat message consists of.
+PLAIN_TURN = frozenset({"role", "content", "name"})
+SCALARS = (str, int, float, bool, type(None))
 # Values of those fields that name nothing of anybody.
 NO_OBJECTS = frozenset({"auto", "none", ""})
 
 
-def may_refer(endpoint: str, body: bytes) -> bool:
-    """Return whether a body could hold a reference at all; chat bodies nearly never do."""
-    return endpoint == "responses" or any(mark in body for mark in MARKS) or b"\\u00" in body
+def may_refer(endpoint: str, doc: Mapping[str, Any], body: bytes) -> bool:
+    """Return whether a request could hold a reference at all; chats nearly never do."""
+    if endpoint == "responses":
+        return True
+    return not _is_plain_chat(doc) and (any(mark in body for mark in MARKS) or b"\\u00" in body)
+
+
+def _is_plain_chat(doc: Mapping[str, Any]) -> bool:
+    """Seen at a glance: turns of text, and beside them only numbers and words that name nothing."""
+    for name, value in doc.items():
+        if name == "messages":
+            if not _are_plain(value):
+                return False
+        elif not isinstance(value, SCALARS) or name in REFERENCE_FIELDS or name in ADDRESS_FIELDS:
+            return False
+    return True
+
+
+def _are_plain(turns: Any) -> bool:
+    if not isinstance(turns, list):
+        return False
+    for turn in turns:
+        if not isinstance(turn, dict) or not turn.keys() <= PLAIN_TURN:
+            return False
+        if not isinstance(turn.get("content"), str):
+            return False
+    return True
 
 
 def references_in(value: Any, depth: int = 0) -> Iterator[tuple[str, str]]:

@@ -54,7 +54,7 @@ INNOCENT: list[dict[str, Any]] = [
 def test_every_way_to_refer_to_an_object_is_seen(document: dict[str, Any], ids: list[str]) -> None:
     assert [each for _, each in references_in(document)] == ids
     endpoint = "responses" if "input" in document else "chat"
-    assert may_refer(endpoint, orjson.dumps(document))
+    assert may_refer(endpoint, document, orjson.dumps(document))
 
 
 @pytest.mark.parametrize("document", INNOCENT)
@@ -63,8 +63,10 @@ def test_what_a_provider_does_not_look_up_is_no_reference(document: dict[str, An
 
 
 def test_escaped_names_are_looked_into() -> None:
-    assert may_refer("chat", b'{"file\\u005fid": "file-1"}')
-    assert not may_refer("chat", b'{"messages": [{"role": "user", "content": "hello"}]}')
+    escaped = b'{"file\\u005fid": "file-1", "extra": {}}'
+    assert may_refer("chat", orjson.loads(escaped), escaped)
+    plain = {"messages": [{"role": "user", "content": "hello, my file_id"}], "seed": 1}
+    assert not may_refer("chat", plain, orjson.dumps(plain))
 
 
 def test_endless_nesting_and_endless_lists_are_refused(tmp_path: Path) -> None:
