@@ -73,6 +73,7 @@ class RequestContext:
     attempts: int = 0
     open_end: "AttemptEnd | None" = None
     is_recorded: bool = False
+    is_recalled: bool = False  # the same bytes came from the same caller before
 
     def __init__(
         self, request_id: str, dialect: "Dialect", started: float, live: "LiveSnapshot"
@@ -81,12 +82,8 @@ class RequestContext:
         self.dialect = dialect
         self.started = started
         self.live = live
+        self.endpoint = dialect.endpoint  # its name, as events and policies spell it
         self.tags: dict[str, str] = {}
         self.doc: dict[str, Any] = {}
         self.prefix_blocks: list[str] = []
         self.answer_sample: list[bytes] = []
-
-    @property
-    def endpoint(self) -> str:
-        """The dialect's name, as events and policies spell it."""
-        return self.dialect.endpoint

@@ -74,7 +74,8 @@ class Pipeline:
         body = take_body(request, limit_bytes)
         if body is None:
             body = await read_body(request, limit_bytes)
-        if not self.reader.recall(ctx, body):
+        ctx.is_recalled = self.reader.recall(ctx, body)
+        if not ctx.is_recalled:
             self.reader.read(ctx, body)
         if ctx.is_streaming:
             return await self._answer_stream(ctx, request)
@@ -106,7 +107,8 @@ class Pipeline:
                 "Send a new key for a new request.",
                 param="Idempotency-Key",
             )
-        self.reader.remember(ctx)
+        if not ctx.is_recalled:
+            self.reader.remember(ctx)
         return answer
 
     async def _answer_document(
