@@ -9,9 +9,9 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
-from multidict import CIMultiDictProxy
 
 from config.clock import Clock
 from config.metrics import Metrics
@@ -19,10 +19,11 @@ from ledger.events import Outcome
 from ledger.segment_log import LogWriteError
 from policies.snapshot import KeyRecord
 from proxy.auth import identify
-from proxy.callers import Caller
+from proxy.callers import Caller, name_of
 from proxy.context import RequestContext
 from proxy.dialects.dialect import Dialect
 from proxy.errors import ClientGoneError, GatewayError, error_response
+from proxy.front import DirectRequest
 from proxy.intake import read_wishes
 from proxy.limits import ConcurrencyGate
 from proxy.live import LiveSnapshot, SnapshotHolder
@@ -34,7 +35,8 @@ logger = logging.getLogger(__name__)
 
 CLIENT_CLOSED_STATUS = 499
 IDS_AT_ONCE = 128
-Answering = Callable[[RequestContext, web.Request], Awaitable[web.StreamResponse]]
+Incoming = web.Request | DirectRequest
+Answering = Callable[[RequestContext, Any], Awaitable[web.StreamResponse]]
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class Admission:
         return RequestContext(new_request_id(), dialect, self.clock.monotonic(), self.holder.live)
 
     async def run(
-        self, ctx: RequestContext, request: web.Request, answer: Answering
+        self, ctx: RequestContext, request: Incoming, answer: Answering
     ) -> web.StreamResponse:
         """Let an admitted caller's request be answered; errors become replies in its shape.
 
@@ -118,15 +120,16 @@ class Admission:
             return error.response(apex_headers(ctx))
         return error_response(error, apex_headers(ctx), ctx.dialect.error_shape)
 
-    def _identify(self, ctx: RequestContext, request: web.Request) -> str:
+    def _identify(self, ctx: RequestContext, request: Incoming) -> str:
         """Find out who calls, before anything of the body is read; returns the key's id."""
         live = ctx.live
-
-        def meet(headers: CIMultiDictProxy[str]) -> Caller:
-            key = ctx.key = self.authenticate(headers, live)
-            return Caller(headers, key, read_wishes(headers))
-
-        caller = live.callers.find(request.raw_headers, request.headers, meet)
+        name = request.head if isinstance(request, DirectRequest) else name_of(request.raw_headers)
+        caller = live.callers.get(name)
+        if caller is None:
+            ctx.key = key = self.authenticate(request.headers, live)
+            caller = Caller(request.headers, key, read_wishes(request.headers))
+            if name is not None:
+                live.callers.keep(name, caller)
         ctx.caller = caller
         ctx.key, ctx.wishes, ctx.tags = caller.key, caller.wishes, caller.tags
         ctx.deadline = ctx.started + live.snapshot.timeouts.total_s

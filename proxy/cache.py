@@ -54,6 +54,13 @@ class AnswerCache:
                 return answer
         return None
 
+    def peek(self, ctx: RequestContext, plan: CachePlan) -> StoredAnswer | None:
+        """Return a stored answer without waiting for one, or leading a flight."""
+        if not plan.reads:
+            return None
+        ctx.cache_reason = plan.reason
+        return self._read(ctx, plan)
+
     def skip(self, ctx: RequestContext, plan: CachePlan) -> None:
         """Note that nothing is looked for; the answer may be kept all the same."""
         ctx.cache_reason = plan.reason

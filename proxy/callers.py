@@ -5,7 +5,7 @@ what it wishes and what of it goes upstream need not be found out again. Kept by
 that nothing outlives the snapshot it was true for.
 """
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from typing import NamedTuple
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -52,28 +52,28 @@ class Caller:
 
 
 class CallerBook:
-    """The callers met since the snapshot was taken, by their headers; bounded."""
+    """The callers met since the snapshot was taken, by head or headers (name_of); bounded."""
 
     def __init__(self) -> None:
-        self._callers: dict[RawHeaders, Caller] = {}
+        self._callers: dict[Hashable, Caller] = {}
 
-    def find(
-        self,
-        raw: RawHeaders,
-        headers: CIMultiDictProxy[str],
-        meet: Callable[[CIMultiDictProxy[str]], Caller],
-    ) -> Caller:
-        """Return who sent these headers; `meet` finds it out, and what it raises is not kept."""
-        name = tuple([pair for pair in raw if pair[0] not in PER_CALL])
-        caller = self._callers.get(name)
-        if caller is None:
-            caller = meet(headers)
-            # A call's own id says that these headers will not come again.
-            if not caller.wishes.idempotency_key and _size_of(name) <= LONGEST_KEPT_BYTES:
-                if len(self._callers) >= MOST_CALLERS:
-                    self._callers.clear()
-                self._callers[name] = caller
-        return caller
+    def get(self, name: Hashable) -> Caller | None:
+        """Return a caller that was met under this name."""
+        return self._callers.get(name)
+
+    def keep(self, name: Hashable, caller: Caller) -> None:
+        """Keep a caller, unless its headers will not come again: an id of the call is in them."""
+        if caller.wishes.idempotency_key:
+            return
+        if len(self._callers) >= MOST_CALLERS:
+            self._callers.clear()
+        self._callers[name] = caller
+
+
+def name_of(raw: RawHeaders) -> Hashable:
+    """Return what two calls of one caller have in common; None when it is too long to keep."""
+    name = tuple([pair for pair in raw if pair[0] not in PER_CALL])
+    return name if _size_of(name) <= LONGEST_KEPT_BYTES else None
 
 
 def _size_of(name: RawHeaders) -> int:

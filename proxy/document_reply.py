@@ -10,7 +10,7 @@ from ledger.events import Outcome
 from proxy.answer_reading import UpstreamAnswer
 from proxy.answers import StoredAnswer
 from proxy.context import RequestContext
-from proxy.ready_response import document_response
+from proxy.ready_response import Asked, document_response
 from proxy.receipts import cost_headers
 from proxy.recorder import Recorder, buckets_of
 from proxy.reply_headers import answer_headers
@@ -21,7 +21,7 @@ LARGEST_PRICED_BYTES = 1_048_576
 
 
 def reply_document(
-    ctx: RequestContext, request: web.BaseRequest, answer: UpstreamAnswer, recorder: Recorder
+    ctx: RequestContext, request: Asked, answer: UpstreamAnswer, recorder: Recorder
 ) -> web.StreamResponse:
     """Record the answer and build the reply."""
     end = answer.end
@@ -34,7 +34,7 @@ def reply_document(
 
 
 def reply_stored_document(
-    ctx: RequestContext, request: web.BaseRequest, answer: StoredAnswer, recorder: Recorder
+    ctx: RequestContext, request: Asked, answer: StoredAnswer, recorder: Recorder
 ) -> web.StreamResponse:
     """Build the reply of a hit for a caller who wants a document."""
     body = as_document(answer)

@@ -97,13 +97,9 @@ def _seconds(text: str) -> float:
     return value if 0 < value < 1e6 else 0.0
 
 
-def take_body(request: web.Request, max_body_bytes: int) -> bytes | None:
-    """Return the body where it has come with the head, as most do; None when it must be awaited."""
-    content = request.content
-    if not content.is_eof() or content.exception() is not None:
-        return None
-    body = content.read_nowait()
-    if len(body) > max_body_bytes:  # unpacked, it may be more than it said
+def check_size(body: bytes, max_body_bytes: int) -> bytes:
+    """Return a body that came with its head; raises 413."""
+    if len(body) > max_body_bytes:
         raise _too_large(max_body_bytes)
     return body
 
@@ -114,6 +110,8 @@ async def read_body(request: web.Request, max_body_bytes: int) -> bytes:
     if length is not None and length > max_body_bytes:
         raise _too_large(max_body_bytes)
     try:
+        if request.content.is_eof():  # it came with the head: nothing to wait for
+            return await request.read()
         async with asyncio.timeout(BODY_DEADLINE_S):
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:

@@ -17,7 +17,7 @@ from config.tasks import TaskOwner
 from ledger.segment_log import LogWriteError
 from optimizer.caching import is_cacheable_answer
 from optimizer.decision import CachePlan
-from proxy.admission import Admission
+from proxy.admission import Admission, Incoming
 from proxy.answer_reading import UpstreamAnswer
 from proxy.answers import StoredAnswer
 from proxy.cache import AnswerCache
@@ -25,8 +25,10 @@ from proxy.context import RequestContext
 from proxy.dialects.dialect import Dialect
 from proxy.document_reply import reply_document, reply_stored_document, stored_document
 from proxy.errors import ClientGoneError, GatewayError
-from proxy.intake import read_body, take_body
+from proxy.front import DirectRequest
+from proxy.intake import check_size, read_body
 from proxy.reading import RequestReader
+from proxy.ready_response import ReadyResponse
 from proxy.recorder import Recorder
 from proxy.stream_reply import StreamReply, drain
 from proxy.upstream import UpstreamCaller
@@ -52,7 +54,7 @@ class Pipeline:
 
     def handle(
         self,
-        request: web.Request,
+        request: Incoming,
         dialect: Dialect,
         *,
         model: str = "",
@@ -68,11 +70,37 @@ class Pipeline:
             ctx.path_says = model, is_streaming
         return self.admission.run(ctx, request, self._answer)
 
-    async def _answer(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
+    def answer_at_hand(self, request: DirectRequest, dialect: Dialect) -> ReadyResponse | None:
+        """Return a stored document to bytes that the same caller sent before.
+
+        None when there is none, or when anything is out of the ordinary: `handle` sees to it then.
+        """
+        admission = self.admission
+        live = admission.holder.live
+        caller = live.callers.get(request.head)
+        if caller is None or admission.is_draining:
+            return None
+        ctx = admission.open(dialect)
+        ctx.caller, ctx.key = caller, caller.key
+        ctx.wishes, ctx.tags = caller.wishes, caller.tags
+        if not self.reader.recall(ctx, request.body) or ctx.is_streaming:
+            return None
+        stored = self.cache.peek(ctx, self._plan(ctx))
+        if stored is None:
+            return None
+        ctx.deadline = ctx.started + live.snapshot.timeouts.total_s
+        try:
+            reply = reply_stored_document(ctx, request, stored, self.recorder)
+        except LogWriteError:
+            return None
+        return reply if type(reply) is ReadyResponse else None
+
+    async def _answer(self, ctx: RequestContext, request: Incoming) -> web.StreamResponse:
         """Read, decide, answer; called with a place at the gate."""
         limit_bytes = ctx.live.snapshot.limits.max_body_bytes
-        body = take_body(request, limit_bytes)
-        if body is None:
+        if isinstance(request, DirectRequest):
+            body = check_size(request.body, limit_bytes)
+        else:
             body = await read_body(request, limit_bytes)
         ctx.is_recalled = self.reader.recall(ctx, body)
         if not ctx.is_recalled:
@@ -111,9 +139,7 @@ class Pipeline:
             self.reader.remember(ctx)
         return answer
 
-    async def _answer_document(
-        self, ctx: RequestContext, request: web.Request
-    ) -> web.StreamResponse:
+    async def _answer_document(self, ctx: RequestContext, request: Incoming) -> web.StreamResponse:
         plan = self._plan(ctx)
         landed: StoredAnswer | None = None
         try:
@@ -141,11 +167,12 @@ class Pipeline:
             return True
         return answer.target == ctx.targets[0] and is_cacheable_answer(ctx.endpoint, document)
 
-    async def _answer_stream(self, ctx: RequestContext, request: web.Request) -> web.StreamResponse:
+    async def _answer_stream(self, ctx: RequestContext, request: Incoming) -> web.StreamResponse:
         plan = self._plan(ctx)
         ctx.keeps_answer = plan.writes
         self.open_streams += 1
-        reply = StreamReply(ctx, request, self.recorder, self.metrics, self.clock, self.tasks)
+        whole = request.whole() if isinstance(request, DirectRequest) else request
+        reply = StreamReply(ctx, whole, self.recorder, self.metrics, self.clock, self.tasks)
         landed: StoredAnswer | None = None
         try:
             stored = await self._find(ctx, plan)
@@ -187,7 +214,7 @@ class Pipeline:
         await reply.fail(error)
 
     async def _stream_from_upstream(
-        self, ctx: RequestContext, request: web.Request, reply: StreamReply
+        self, ctx: RequestContext, request: Incoming, reply: StreamReply
     ) -> StoredAnswer | None:
         """Relay an upstream's stream; returns it whole when others may have it too."""
         answer = await self.upstream.call(ctx, request.headers)

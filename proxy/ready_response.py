@@ -5,18 +5,36 @@ call; aiohttp still does keep-alive and the life of the connection. Large bodies
 take aiohttp's own path, which waits for slow readers and knows HTTP/1.0.
 """
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Protocol
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion, HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 
 LARGEST_READY_BYTES = 65_536
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
+class Asked(Protocol):
+    """What a reply must know of its request."""
+
+    @property
+    def version(self) -> HttpVersion:
+        """HTTP version of the request."""
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection may carry another request."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The connection, None once it is gone."""
+
+
 def document_response(
-    request: web.BaseRequest, status: int, headers: Mapping[str, str], body: bytes
+    request: Asked, status: int, headers: Mapping[str, str], body: bytes
 ) -> web.StreamResponse:
     """Build a JSON reply; header values must be free of line breaks (wire_headers sees to it)."""
     if request.version == HttpVersion11 and len(body) <= LARGEST_READY_BYTES:
@@ -40,7 +58,7 @@ class ReadyResponse(web.StreamResponse):
         """HTTP status."""
         return self._status
 
-    def write_to(self, request: web.BaseRequest) -> None:
+    def write_to(self, request: Asked) -> None:
         """Write everything at once; a transport that is gone is as good as written to."""
         if self._eof_sent:
             return

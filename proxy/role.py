@@ -37,7 +37,7 @@ from proxy.realtime import Realtime
 from proxy.recorder import Recorder
 from proxy.resources.ownership import OwnershipMap
 from proxy.resources.relay import ResourceRelay
-from proxy.routes import direct_routes
+from proxy.routes import direct_answerers
 from proxy.server import DirectRunner
 from proxy.unmetered import UnmeteredSpool
 from proxy.upstream import UpstreamCaller
@@ -179,7 +179,7 @@ async def run_proxy(
     )
     # Cancellation tells a handler that its caller left; without it abandoned streams run on.
     runner = DirectRunner(
-        app, direct_routes(process.pipeline), handle_signals=False, access_log=None,
+        app, direct_answerers(process.pipeline), handle_signals=False, access_log=None,
         handler_cancellation=True, shutdown_timeout=1.0, keepalive_timeout=75.0,
     )  # fmt: skip
     await runner.setup()

@@ -4,6 +4,7 @@ No route answers outside authentication, except health.
 """
 
 import logging
+from collections.abc import Awaitable
 from typing import Final
 
 import orjson
@@ -15,12 +16,13 @@ from proxy.admission import new_request_id
 from proxy.dialects.dialect import Dialect
 from proxy.dialects.table import AZURE_OPERATIONS, GEMINI_VERBS, OPENAI_PATHS
 from proxy.errors import GatewayError, error_response
+from proxy.front import Answerer, DirectRequest
 from proxy.health import ProxyHealth
 from proxy.models import anthropic_list, gemini_list, list_document, model_document
 from proxy.pipeline import Pipeline
+from proxy.ready_response import ReadyResponse
 from proxy.realtime import Realtime
 from proxy.resources.relay import ResourceRelay
-from proxy.server import DirectHandler
 
 logger = logging.getLogger(__name__)
 
@@ -204,13 +206,25 @@ GUARDED: tuple[tuple[str, str, Handler], ...] = (
 )
 
 
-def direct_routes(pipeline: Pipeline) -> dict[str, DirectHandler]:
-    """Return the dialects' paths for the server's short way; they are in ROUTES, too."""
+class DialectAnswerer:
+    """Answers the plain calls of one dialect for the front; its path is in ROUTES, too."""
 
-    def directly(dialect: Dialect) -> DirectHandler:
-        return lambda request: pipeline.handle(request, dialect)
+    def __init__(self, pipeline: Pipeline, dialect: Dialect) -> None:
+        self._pipeline = pipeline
+        self._dialect = dialect
 
-    return {path: directly(dialect) for path, dialect in OPENAI_PATHS.items()}
+    def answer_at_hand(self, request: DirectRequest) -> ReadyResponse | None:
+        """Return a stored answer to bytes that came before."""
+        return self._pipeline.answer_at_hand(request, self._dialect)
+
+    def answer(self, request: DirectRequest) -> Awaitable[web.StreamResponse]:
+        """Answer by all stages."""
+        return self._pipeline.handle(request, self._dialect)
+
+
+def direct_answerers(pipeline: Pipeline) -> dict[str, Answerer]:
+    """Return who answers the dialects' paths without a router."""
+    return {path: DialectAnswerer(pipeline, dialect) for path, dialect in OPENAI_PATHS.items()}
 
 
 def add_routes(app: web.Application) -> None:
