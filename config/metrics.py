@@ -23,7 +23,7 @@ from config.metrics_table import BUCKETS_S, METRICS, MetricKind
 from config.metrics_text import format_totals
 from config.process_identity import identify_own
 
-__all__ = ["METRICS", "Metrics", "render_metrics", "retire_dead"]
+__all__ = ["METRICS", "Metrics", "observe_in", "render_metrics", "retire_dead"]
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +77,17 @@ class Metrics:
 
     def observe(self, name: str, value: float, labels: tuple[str, ...] = ()) -> None:
         """Add a value in seconds to a histogram."""
-        cells = self._histograms[name][labels]
-        cells[bisect_left(BUCKETS_S, value)] += 1
-        cells[-1] += value
+        observe_in(self._histograms[name][labels], value)
+
+    def counter(self, name: str) -> dict[Labels, int]:
+        """A counter's values by labels, for who adds to it all the time."""
+        series: dict[Labels, int] = self._counters[name]
+        return series
+
+    def histogram(self, name: str) -> dict[Labels, list[float]]:
+        """A histogram's cells by labels, for who adds to them all the time with `observe_in`."""
+        series: dict[Labels, list[float]] = self._histograms[name]
+        return series
 
     def gauge(self, name: str, value: float, labels: tuple[str, ...] = ()) -> None:
         """Set a gauge."""
@@ -111,6 +119,12 @@ class Metrics:
             self._counters[name].update(series)
         for name, histograms in previous.totals.histograms.items():
             self._histograms[name].update(histograms)
+
+
+def observe_in(cells: list[float], value: float) -> None:
+    """Add a value in seconds to a histogram's cells."""
+    cells[bisect_left(BUCKETS_S, value)] += 1
+    cells[-1] += value
 
 
 def render_metrics(directory: Path, own: Metrics | None) -> str:

@@ -13,9 +13,10 @@ SPLIT = 10**9
 
 def usd_text(picousd: int) -> str:
     """Plain decimal dollars without trailing zeros: 1_500_000_000_000 is "1.5"."""
-    sign = "-" if picousd < 0 else ""
-    whole, rest = divmod(abs(picousd), PICO)
-    return f"{sign}{whole}.{rest:012d}".rstrip("0").rstrip(".")
+    if picousd < 0:
+        return f"-{usd_text(-picousd)}"
+    whole, rest = divmod(picousd, PICO)
+    return f"{whole}.{rest:012d}".rstrip("0") if rest else str(whole)
 
 
 def sum_columns(expression: str, name: str) -> str:

@@ -4,8 +4,8 @@ Called by ledger.usage_row for every END that is shipped.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol
 
 from ledger.events import TOKEN_BUCKETS, UNKNOWN_HOST
 from ledger.price_bands import Service, tiers_of
@@ -16,6 +16,8 @@ SERVED_FREE = frozenset({"hit", "coalesced"})
 _COUNTED_SOURCES = frozenset({"provider", "cache"})
 _INT64_MAX = 2**63 - 1
 _BY_DOUBT = tuple(PriceState)
+_AGREED = PriceState.agreed
+_buckets_of = itemgetter(*TOKEN_BUCKETS)
 
 
 class Quoting(Protocol):
@@ -33,16 +35,14 @@ class Quoting(Protocol):
     def quote_tools(self, upstream_kind: str, base_url_host: str) -> Quote: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Used:
+class Used(NamedTuple):
     """What an attempt used: disjoint token buckets, and units that are paid by the piece."""
 
     buckets: TokenBuckets
     units: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(NamedTuple):
     """Pico-USD, None when unknown, and how far it can be trusted."""
 
     picousd: int | None
@@ -53,19 +53,23 @@ UNKNOWN = Amount(None, PriceState.unknown)
 NOTHING = Amount(0, PriceState.agreed)
 
 
-@dataclass(frozen=True, slots=True)
-class RatedEnd:
+class RatedEnd(NamedTuple):
     """`gross_baseline` belongs to the request and is therefore on its final END only."""
 
     cost: Amount
     gross_baseline: Amount
 
 
+def buckets_in(end: Mapping[str, Any]) -> TokenBuckets:
+    """The token buckets of an END."""
+    return tuple.__new__(TokenBuckets, _buckets_of(end))
+
+
 def rate_end(book: Quoting, end: Mapping[str, Any]) -> RatedEnd:
     """Rate an END as the log has it. Answers from the cache cost nothing, and save the baseline."""
     source = end["usage_source"]
     is_free = end["cache"] in SERVED_FREE or source == "none"
-    used = Used(TokenBuckets(*[end[name] for name in TOKEN_BUCKETS]), end.get("units") or {})
+    used = Used(buckets_in(end), end.get("units") or {})
     served = _served_cost(book, end, used) if source in _COUNTED_SOURCES else None
     cost = NOTHING if is_free else UNKNOWN if served is None else served
     if not end["is_final"] or source == "none":
@@ -84,7 +88,7 @@ def cost_of(used: Used, quote: Quote, tools: Quote | None = None) -> Amount:
     charged: Mapping[str, int] = {}
     if used.units or quote.units:
         charged = charged_units(used.units, quote, has_tokens=has_tokens)
-    cost, state = 0, PriceState.agreed
+    cost, state = 0, _AGREED
     if has_tokens or not charged:
         if quote.price is None:
             return UNKNOWN
@@ -104,12 +108,12 @@ def _served_cost(book: Quoting, end: Mapping[str, Any], used: Used) -> Amount:
     """The operator's own price first, then the dated model that answered, then what was asked."""
     tiers = tiers_of(end["served_tier"], end.get("requested_tier", ""))
     service = Service(tiers, used.buckets.total_input, end["region"])
-    place = (end["upstream"], end["upstream_kind"], end["upstream_host"])
-    tools = book.quote_tools(*place[1:]) if used.units else None
-    quote = book.quote(*place, end["upstream_model"], service)
-    served_model = end["served_model"]
-    if quote.source != "override" and served_model not in {"", end["upstream_model"]}:
-        answered = book.quote(*place, served_model, service)
+    upstream, kind, host = end["upstream"], end["upstream_kind"], end["upstream_host"]
+    model, served_model = end["upstream_model"], end["served_model"]
+    tools = book.quote_tools(kind, host) if used.units else None
+    quote = book.quote(upstream, kind, host, model, service)
+    if served_model and served_model != model and quote.source != "override":
+        answered = book.quote(upstream, kind, host, served_model, service)
         quote = quote if answered.source == "none" else answered
     return cost_of(used, quote, tools)
 
@@ -129,5 +133,5 @@ def _baseline_cost(book: Quoting, end: Mapping[str, Any], used: Used) -> Amount:
 
 def _is_served_as_asked(end: Mapping[str, Any]) -> bool:
     """Same upstream and model: then the difference is zero, whatever dated name came back."""
-    baseline = (end["baseline_upstream"], end["baseline_model"])
-    return baseline == (end["upstream"], end["upstream_model"])
+    is_there: bool = end["baseline_upstream"] == end["upstream"]
+    return is_there and end["baseline_model"] == end["upstream_model"]

@@ -5,7 +5,8 @@ band's prices. Where the book does not list what was served, the dearest fitting
 and the quote is disputed: doubt never makes a cost lower.
 """
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from config.prices.document import REGIONAL, STANDARD, entry_state
@@ -65,6 +66,26 @@ class Band(NamedTuple):
     reason: str
 
 
+class QuoteLadder:
+    """The quotes of one service by its input tokens: they change at the thresholds only."""
+
+    __slots__ = ("_quote_at", "_quotes", "_thresholds")
+
+    def __init__(self, quote_at: Callable[[int], Quote], thresholds: Sequence[int] = ()) -> None:
+        """`quote_at` is asked once for each step; `thresholds` are ascending."""
+        self._quote_at = quote_at
+        self._thresholds = thresholds
+        self._quotes: list[Quote | None] = [None] * (len(thresholds) + 1)
+
+    def quote(self, input_tokens: int) -> Quote:
+        """The prices that hold for so many tokens."""
+        step = bisect_left(self._thresholds, input_tokens)  # a threshold must be exceeded
+        quote = self._quotes[step]
+        if quote is None:
+            quote = self._quotes[step] = self._quote_at(input_tokens)
+        return quote
+
+
 class BandedPrice:
     """All bands of one entry of the book; quotes are made once for each choice of bands."""
 
@@ -92,6 +113,13 @@ class BandedPrice:
         if len(service.tiers) != 1:
             doubt = doubt or "the tier that was served is not known; the dearest is used"
         return self._quote(tuple(dict.fromkeys(picks)), doubt)
+
+    def ladder(self, service: Service) -> QuoteLadder:
+        """The prices of this service for any number of input tokens."""
+        thresholds = sorted({band.above for band in self._bands if band.above})
+        return QuoteLadder(
+            lambda tokens: self.quote(service._replace(input_tokens=tokens)), thresholds
+        )
 
     def _region_of(self, region: str) -> tuple[str, str]:
         """The region to look under, and a doubt where others are listed and this one is not."""

@@ -24,12 +24,14 @@ from config.prices.document import (
     canonical_bytes,
     index_rows,
 )
-from ledger.price_bands import AS_USUAL, BandedPrice, Service, override_quote
+from ledger.price_bands import AS_USUAL, BandedPrice, QuoteLadder, Service, override_quote
 from ledger.price_hosts import providers_for, region_of
 from ledger.rating import Price, PriceState, Quote
 
 _UNKNOWN = Quote(PriceState.unknown, None, "none", reason="no price is listed or declared")
 _HASH_LENGTH = 64
+_MOST_FOUND = 1024
+_LONGEST_KEPT_NAME = 256
 _REBUILD_HINT = "restore it from the release, or rebuild it: python main.py prices build"
 
 
@@ -67,6 +69,7 @@ class PriceBook:
             raise ValueError("not a price book of a schema this version reads")
         self._overrides: dict[tuple[str, ...], Quote] = {}
         self._bands: dict[tuple[str, ...], BandedPrice] = {}
+        self._found: dict[tuple[object, ...], QuoteLadder] = {}
 
     def quote(
         self,
@@ -80,17 +83,30 @@ class PriceBook:
 
         The operator's price wins over the book's, for every tier, threshold and region.
         """
+        tiers, input_tokens, region = service
+        asked = (upstream, upstream_kind, base_url_host, model, tiers, region)
+        found = self._found.get(asked)
+        if found is None:
+            found = self._find(upstream, upstream_kind, base_url_host, model, service)
+            if len(self._found) >= _MOST_FOUND:  # names are what upstreams say: without end
+                self._found.clear()
+            if len(model) <= _LONGEST_KEPT_NAME:
+                self._found[asked] = found
+        return found.quote(input_tokens)
+
+    def _find(
+        self, upstream: str, upstream_kind: str, base_url_host: str, model: str, service: Service
+    ) -> QuoteLadder:
         declared = self._override_at(("overrides", upstream, model))
         if declared is not None:
-            return declared
+            return QuoteLadder(lambda _: declared)
         region = region_of(upstream_kind, base_url_host, service.region)
-        located = service if region == service.region else service._replace(region=region)
         for provider in providers_for(upstream_kind, base_url_host):
             for name in _names_of(provider, model):
                 bands = self._bands_at(("providers", provider, name))
                 if bands is not None:
-                    return bands.quote(located)
-        return _UNKNOWN
+                    return bands.ladder(service._replace(region=region))
+        return QuoteLadder(lambda _: _UNKNOWN)
 
     def quote_tools(self, upstream_kind: str, base_url_host: str) -> Quote:
         """What the provider takes for its tools whatever the model is, in `units`."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MOST_OPEN_KEYS = 32
-_MOST_TOKENS = 10**9  # no request has more; beyond it a number is garbage and would overflow sums
+MOST_TOKENS = 10**9  # no request has more; beyond it a number is garbage and would overflow sums
 _LONGEST_KEY = 100
 _DEEPEST = 3
 
@@ -37,7 +37,7 @@ def read_counts(
 
 def checked_count(value: Any, path: str) -> int:
     """A token count; ValueError when it is no whole number from 0 to 10^9."""
-    if type(value) is int and 0 <= value <= _MOST_TOKENS:
+    if type(value) is int and 0 <= value <= MOST_TOKENS:
         return value
     raise ValueError(f"{path} is not a token count: {str(value)[:40]}")
 

@@ -16,6 +16,7 @@ from ledger.book_shelf import BookShelf
 from ledger.end_rating import rate_end
 from ledger.events import END, SCHEMA_VERSION, START, AttemptEnd, AttemptStart, event_id
 from ledger.segment_reader import Record
+from ledger.start_form import VARYING
 
 _INT64_MAX = 2**63 - 1
 _DAY_US = 86_400_000_000
@@ -134,10 +135,13 @@ _BY_TYPE: dict[Any, tuple[type, Any, Callable[[Any], Any]]] = {
 class _Shape:
     """The fields of one kind of event. Nearly every event fits, and is then taken as it is."""
 
-    def __init__(self, event_type: type[AttemptStart] | type[AttemptEnd]) -> None:
-        declared = [
-            (field.name, _BY_TYPE.get(field.type, _BY_TYPE[str])) for field in fields(event_type)
-        ]
+    def __init__(
+        self, event_type: type[AttemptStart] | type[AttemptEnd], last: tuple[str, ...] = ()
+    ) -> None:
+        """`last` are the fields that are written behind the others, in this order."""
+        types = {field.name: field.type for field in fields(event_type)}
+        names = [*(name for name in types if name not in last), *last]
+        declared = [(name, _BY_TYPE.get(types[name], _BY_TYPE[str])) for name in names]
         self._columns = [(name, default, force) for name, (_, default, force) in declared]
         self._names = [name for name, _ in declared]
         self._types = [kind for _, (kind, _, _) in declared]
@@ -162,4 +166,4 @@ class _Shape:
         return {name: force(event.get(name, default)) for name, default, force in self._columns}
 
 
-_SHAPES = {START: _Shape(AttemptStart), END: _Shape(AttemptEnd)}
+_SHAPES = {START: _Shape(AttemptStart, VARYING), END: _Shape(AttemptEnd)}

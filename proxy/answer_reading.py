@@ -158,7 +158,8 @@ class AnswerReader:
             if end.usage_source == "unknown" and usage is not None:
                 # Words of a provider that only its translation knows.
                 put_usage(end, facts.usage, self._metrics)
-            end.units |= facts.units
+            if facts.units:
+                end.units |= facts.units
 
     async def _open_stream(
         self,

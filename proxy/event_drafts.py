@@ -1,10 +1,87 @@
-"""Fills usage events from what is known of a request. Called by recorder.py."""
+"""Fills usage events from what is known of a request. Called by recorder.py.
+
+`draft_start` and `draft_end` say what is in an event. What many requests share is drafted once a
+kind and kept with the snapshot as an EventForm; a request then adds only what is its own.
+"""
+
+from typing import Any
 
 from config.clock import Clock
 from ledger.events import AttemptEnd, AttemptStart, Outcome
+from ledger.start_form import StartForm
 from policies.snapshot import KeyRecord
 from proxy.context import RequestContext
 from proxy.live import Place
+
+MOST_FORMS = 512
+LARGEST_KEPT_FORM_BYTES = 4096  # a caller's text can make one large: that one is not kept
+
+
+class EventForm:
+    """START and END of one kind of attempt, filled but for what each request has of its own."""
+
+    __slots__ = ("_end", "start")
+
+    def __init__(self, start: AttemptStart, end: AttemptEnd) -> None:
+        self.start = StartForm(start)
+        self._end = vars(end)
+
+    def open_end(self, ctx: RequestContext, wait_us: int) -> AttemptEnd:
+        """Return the END of the attempt that begins, `wait_us` after the request came."""
+        end = AttemptEnd.__new__(AttemptEnd)
+        end.__dict__ = fields = self._end.copy()
+        fields["request_id"] = ctx.request_id
+        fields["attempt"] = ctx.attempts
+        fields["tags"] = ctx.tags
+        fields["finish_reasons"] = []
+        fields["unpriced_keys"] = []
+        fields["units"] = {}
+        fields["wait_us"] = wait_us
+        return end
+
+    def write_start(self, ctx: RequestContext, at_us: int) -> bytes:
+        """Return the START of the attempt that begins at this unix time."""
+        draws, body_bytes = ctx.draws, len(ctx.body)
+        return self.start.encode({
+            "request_id": ctx.request_id,
+            "attempt": ctx.attempts,
+            "at_us": at_us,
+            "holdout_draw": draws[0],
+            "canary_draw": draws[1],
+            "prompt_bytes": body_bytes,
+            "body_bytes": body_bytes,
+            "max_output_tokens": ctx.max_output_tokens,
+            "request_key": ctx.request_key,
+            "prefix_blocks": ctx.prefix_blocks,
+            "session": ctx.session_hash,
+            "user": ctx.user_hash,
+            "tags": ctx.tags,
+            "idempotency": ctx.body_digest,
+            "deadline_s": max(0.0, ctx.deadline - ctx.started),
+        })  # fmt: skip
+
+
+def form_of(ctx: RequestContext, place: Place, model: str, cache: str, clock: Clock) -> EventForm:
+    """Return the form of the attempt that begins; `cache` is how the cache took part in it."""
+    key, wishes, doc, forms = _key_of(ctx), ctx.wishes, ctx.doc, ctx.live.forms
+    # Everything a form is made of, beside the snapshot itself and the clock.
+    kind: tuple[Any, ...] = (
+        key.key_id, key.tenant, ctx.dialect.endpoint, ctx.model, place, model, cache,
+        ctx.cache_reason, ctx.decision, ctx.salt_epoch, text_or_empty(doc.get("service_tier")),
+        bool(doc.get("tools")), ctx.is_streaming, ctx.choices_n, ctx.is_deterministic,
+        ctx.session_source, wishes.is_no_optimize, wishes.cache_control, wishes.retry_count,
+        wishes.latency_objective_ms, wishes.client_timeout_s,
+    )  # fmt: skip
+    form = forms.get(kind)
+    if form is None:
+        start, end = draft_start(ctx, place, model, clock), draft_end(ctx, place, model, clock)
+        start.cache = end.cache = cache
+        form = EventForm(start, end)
+        if 0 < form.start.size_bytes <= LARGEST_KEPT_FORM_BYTES:
+            if len(forms) >= MOST_FORMS:
+                forms.clear()
+            forms[kind] = form
+    return form
 
 
 def draft_start(ctx: RequestContext, place: Place, model: str, clock: Clock) -> AttemptStart:
@@ -78,6 +155,7 @@ def draft_end(ctx: RequestContext, place: Place, model: str, clock: Clock) -> At
         at_us=0,
         endpoint=ctx.endpoint,
         requested_model=ctx.model,
+        requested_tier=text_or_empty(ctx.doc.get("service_tier")),
         served_model=model,
         upstream=place.upstream,
         upstream_kind=place.kind,

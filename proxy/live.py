@@ -6,6 +6,7 @@ started with. An older number never replaces a newer one.
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from config.clock import Clock
 from config.provider_kinds import MOCK_KIND
@@ -22,6 +23,9 @@ from proxy.providers.addresses import AddressBook, fixed_headers
 from proxy.providers.bedrock import ConverseCalls
 from proxy.providers.families import Family, asks_usage, family_of
 from proxy.providers.litellm_way import LitellmWay
+
+if TYPE_CHECKING:
+    from proxy.event_drafts import EventForm
 
 USER_AGENT = "netra-apex"
 MOCK_REGION = "us-east-1"
@@ -43,8 +47,7 @@ class UpstreamDoor:
     litellm: LitellmWay | None = None  # who makes the calls of the long tail of kinds
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Who serves a model, as usage events name it; prices depend on it."""
 
     upstream: str = ""
@@ -74,6 +77,7 @@ class LiveSnapshot:
         self.pepper = key_ring.pepper()
         self.doors = {name: open_door(upstream) for name, upstream in snapshot.upstreams.items()}
         self.places = {name: _place_of(door) for name, door in self.doors.items()}
+        self.forms: dict[tuple[object, ...], EventForm] = {}  # of usage events, see event_drafts.py
         self._targets: dict[tuple[str, ...], tuple[Target, ...]] = {}
         self._key_ring = key_ring
         self._tenant_keys: dict[str, TenantKeys] = {}

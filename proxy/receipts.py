@@ -8,21 +8,33 @@ from ledger.end_rating import rate_end
 from ledger.events import AttemptEnd
 from proxy.context import RequestContext
 
+COST = "x-apex-cost-usd"
+GROSS_BASELINE = "x-apex-gross-baseline-usd"
+
 
 def cost_headers(ctx: RequestContext, end: AttemptEnd) -> dict[str, str]:
     """Return x-apex-cost-usd and x-apex-gross-baseline-usd, each only where it is known."""
-    return {name: amount for name, amount in _amounts(ctx, end).items() if amount is not None}
+    cost, baseline = _amounts(ctx, end)
+    headers: dict[str, str] = {}
+    if cost is not None:
+        headers[COST] = cost
+    if baseline is not None:
+        headers[GROSS_BASELINE] = baseline
+    return headers
 
 
 def receipt(ctx: RequestContext, end: AttemptEnd) -> dict[str, str]:
     """Return both amounts for a stream's receipt, "unknown" where one is."""
-    return {name: amount or "unknown" for name, amount in _amounts(ctx, end).items()}
+    cost, baseline = _amounts(ctx, end)
+    return {COST: cost or "unknown", GROSS_BASELINE: baseline or "unknown"}
 
 
-def _amounts(ctx: RequestContext, end: AttemptEnd) -> dict[str, str | None]:
-    rated = rate_end(ctx.live.book, vars(end) | {"is_final": True})
-    amounts = {
-        "x-apex-cost-usd": rated.cost.picousd,
-        "x-apex-gross-baseline-usd": rated.gross_baseline.picousd,
-    }
-    return {name: None if amount is None else usd_text(amount) for name, amount in amounts.items()}
+def _amounts(ctx: RequestContext, end: AttemptEnd) -> tuple[str | None, str | None]:
+    """What was paid and what the call as asked would have cost, in dollars; None is unknown."""
+    fields = vars(end) if end.is_final else vars(end) | {"is_final": True}
+    rated = rate_end(ctx.live.book, fields)
+    cost, baseline = rated.cost.picousd, rated.gross_baseline.picousd
+    text = None if cost is None else usd_text(cost)
+    if baseline == cost:
+        return text, text
+    return text, None if baseline is None else usd_text(baseline)
