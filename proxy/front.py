@@ -125,7 +125,7 @@ class Front(BaseProtocol):
         end = data.find(b"\r\n\r\n")
         found = self._server.heads.find(data[: end + 2]) if end > 0 else None
         if found is None or found[1] > LARGEST_DIRECT_BYTES or self.is_closing:
-            self._hand_over(data)
+            self.hand_over(data)
             return
         head, length = found
         rest = len(data) - end - 4 - length
@@ -178,7 +178,7 @@ class Front(BaseProtocol):
         if self._task is None and self._unread and self.transport is not None:
             self._read_unread()
 
-    def _hand_over(self, data: bytes) -> None:
+    def hand_over(self, data: bytes) -> None:
         """Make the connection aiohttp's, with all that came of it."""
         transport = self.transport
         if transport is None:
@@ -214,7 +214,7 @@ class Front(BaseProtocol):
         waited_s = now - self._busy_since
         if self._unread and waited_s > begun_s:
             data, self._unread = bytes(self._unread), b""
-            self._hand_over(data)
+            self.hand_over(data)
         elif waited_s > idle_s:
             self.force_close()
 

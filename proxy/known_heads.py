@@ -18,7 +18,7 @@ MOST_HEADS = 1024
 LONGEST_HEAD_BYTES = 4096
 # What asks for more than a body of a known length answered on an open connection.
 SPECIAL_HEADERS = ("Transfer-Encoding", "Content-Encoding", "Expect", "Upgrade")
-Parse = Callable[[bytes], RawRequestMessage]
+Parse = Callable[[bytes], RawRequestMessage | None]
 
 
 class KnownHead:
@@ -34,7 +34,8 @@ class KnownHead:
 class HeadBook:
     """The plain POST heads met so far; bounded.
 
-    `parse` is aiohttp's parser and raises HttpProcessingError.
+    `parse` is aiohttp's parser: None for bytes that are no whole head, HttpProcessingError for
+    what is no HTTP.
     """
 
     def __init__(self, answerers: Mapping[str, Any], parse: Parse) -> None:
@@ -65,6 +66,8 @@ class HeadBook:
         try:
             message = self._parse(head + b"\r\n")
         except HttpProcessingError:
+            return None
+        if message is None:
             return None
         answerer = self._answerers.get(message.path)
         if answerer is None or not _is_plain(message):

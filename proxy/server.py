@@ -57,7 +57,7 @@ class DirectServer(web.Server):
         await asyncio.gather(*(front.shutdown() for front in list(self.fronts)))
         await super().shutdown(timeout)
 
-    def _parse(self, head: bytes) -> RawRequestMessage:
+    def _parse(self, head: bytes) -> RawRequestMessage | None:
         """Parse one whole head as strictly as aiohttp does; raises HttpProcessingError."""
         parser = HttpRequestParser(
             BaseProtocol(self._loop),
@@ -68,8 +68,7 @@ class DirectServer(web.Server):
             max_headers=MOST_HEADERS,
         )
         messages, _, _ = parser.feed_data(head)
-        message: RawRequestMessage = messages[0][0]
-        return message
+        return messages[0][0] if messages else None
 
     def _sweep(self) -> None:
         """One timer for all connections: a timer for each would cost every call."""
