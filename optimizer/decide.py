@@ -8,13 +8,22 @@ from typing import NamedTuple
 
 from optimizer.caching import plan_cache
 from optimizer.decision import Arm, CachePlan, Decision, Draws, RequestFacts, bypass_plan
-from optimizer.routing import chain_models, find_rule, pick_route
+from optimizer.routing import chain_models, find_rule, pick_route, shortlist
 from policies.model import Policy, Rule
 
 # Dialects with a field of their own that bounds the output.
 BOUNDED_ENDPOINTS = frozenset({"chat", "responses", "messages", "completions"})
 
-__all__ = ["Arm", "CachePlan", "Decision", "Draws", "RequestFacts", "bypass_plan", "decide"]
+__all__ = [
+    "Arm",
+    "CachePlan",
+    "Decision",
+    "Draws",
+    "RequestFacts",
+    "bypass_plan",
+    "decide",
+    "decide_by_arm",
+]
 
 
 def decide(
@@ -41,6 +50,26 @@ def decide(
         None if untouched or rule is None else _clamp(facts, rule),
         (untouched, *reasons) if untouched else tuple(reasons),
     )
+
+
+def decide_by_arm(
+    facts: RequestFacts, active: Policy, known_models: Container[str]
+) -> tuple[Decision, Decision] | None:
+    """What to do past the holdout and in it, where nothing else of a request makes a difference.
+
+    None where its size, its output bound or its draw's place among routes count, too. Then, or
+    with a candidate on trial, `decide` must be asked each time.
+    """
+    for rule in shortlist(active, facts):
+        match = rule.match
+        if match.min_prompt_bytes is not None or match.max_prompt_bytes is not None:
+            return None
+        if rule.route or rule.clamp_output_tokens is not None:
+            return None
+    within = decide(facts, active, None, Draws(-1.0, 0.0), known_models)
+    if active.holdout_share >= 1:  # nothing is past it
+        return within, within
+    return decide(facts, active, None, Draws(active.holdout_share, 0.0), known_models), within
 
 
 class _Assignment(NamedTuple):

@@ -15,14 +15,14 @@ def find_rule(policy: Policy, facts: RequestFacts) -> Rule | None:
     length of a policy costs nothing.
     """
     size = facts.prompt_bytes
-    for rule in _shortlist(policy, facts):
+    for rule in shortlist(policy, facts):
         low, high = rule.match.min_prompt_bytes, rule.match.max_prompt_bytes
         if (low is None or size >= low) and (high is None or size <= high):
             return rule
     return None
 
 
-def _shortlist(policy: Policy, facts: RequestFacts) -> tuple[Rule, ...]:
+def shortlist(policy: Policy, facts: RequestFacts) -> tuple[Rule, ...]:
     """The rules that hold for some size of prompt, up to the first that holds for all."""
     asked = (
         facts.endpoint, facts.model, facts.key_name, facts.is_streaming, facts.has_tools,

@@ -11,9 +11,11 @@ from typing import NamedTuple
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from optimizer.decision import Decision
 from policies.snapshot import KeyRecord
 from proxy.context import CallerWishes
 
+ByArm = tuple[Decision, Decision]  # past the holdout, and in it
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 MOST_CALLERS = 1024
 LONGEST_KEPT_BYTES = 4096
@@ -35,10 +37,11 @@ class Head(NamedTuple):
 class Caller:
     """One set of headers: its key, wishes and tags. Compared by identity, never changed.
 
-    `heads` keeps what an upstream gets of these headers, by target (providers/calls.py).
+    `heads` keeps what an upstream gets of these headers, by target (providers/calls.py), and
+    `decisions` what was decided for its kinds of requests (reading.py).
     """
 
-    __slots__ = ("headers", "heads", "key", "tags", "wishes")
+    __slots__ = ("decisions", "headers", "heads", "key", "tags", "wishes")
 
     def __init__(
         self, headers: CIMultiDictProxy[str], key: KeyRecord, wishes: CallerWishes
@@ -49,6 +52,7 @@ class Caller:
         # The operator's tags win: policies and chargeback rely on them.
         self.tags: dict[str, str] = {**wishes.tags, **key.tags}
         self.heads: dict[tuple[str, str, str, bool], Head] = {}
+        self.decisions: dict[tuple[str, str, bool, bool, bool, bool], ByArm | None] = {}
 
 
 class CallerBook:

@@ -11,10 +11,12 @@ from typing import Any
 
 from config.clock import Clock
 from optimizer.caching import DocumentTooDeepError, request_digest, scope_parts
-from optimizer.decide import RequestFacts, decide
+from optimizer.decide import RequestFacts, decide, decide_by_arm
 from optimizer.dialects import subjects_in
 from optimizer.session import opening_of, session_of, subject_hash
+from policies.model import Policy
 from policies.snapshot import KeyRecord
+from proxy.callers import ByArm
 from proxy.context import RequestContext
 from proxy.errors import InvalidRequestError
 from proxy.intake import parse_body
@@ -83,7 +85,12 @@ class RequestReader:
         ctx.salt_epoch = epoch = self._holder.epoch
         has_candidate = candidate is not None
         ctx.draws = live.draw(epoch, key.tenant, session, has_candidate=has_candidate)
-        ctx.decision = decision = decide(_facts(ctx, key), active, candidate, ctx.draws, models)
+        by_arm = _kept_decisions(ctx, key, active) if candidate is None else None
+        if by_arm is not None:
+            decision = by_arm[ctx.draws.holdout < active.holdout_share]
+        else:
+            decision = decide(_facts(ctx, key), active, candidate, ctx.draws, models)
+        ctx.decision = decision
         ctx.targets = live.targets_of(decision.models)
         if ctx.pinned is not None:
             _keep_to(ctx, ctx.pinned.upstream)
@@ -101,6 +108,21 @@ class RequestReader:
         if user:
             ctx.user_hash = subject_hash(subject_key, user)
         return session
+
+
+def _kept_decisions(ctx: RequestContext, key: KeyRecord, active: Policy) -> ByArm | None:
+    """What was decided for the caller's requests of this kind; None: each must be decided."""
+    if ctx.caller is None or ctx.pinned is not None:
+        return None
+    decisions = ctx.caller.decisions
+    kind = (
+        ctx.endpoint, ctx.model, ctx.is_streaming, "tools" in ctx.doc and bool(ctx.doc["tools"]),
+        ctx.is_deterministic, ctx.allows_store,
+    )  # fmt: skip
+    if kind not in decisions:
+        by_arm = decide_by_arm(_facts(ctx, key), active, ctx.live.snapshot.models)
+        decisions[kind] = by_arm  # bounded by the models there are
+    return decisions[kind]
 
 
 def _facts(ctx: RequestContext, key: KeyRecord) -> RequestFacts:

@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 
-from optimizer.decide import Draws, RequestFacts, bypass_plan, decide
+from optimizer.decide import Draws, RequestFacts, bypass_plan, decide, decide_by_arm
 from optimizer.session import draw_arms
 from policies.model import CacheRule, Match, Policy, RouteTarget, Rule
 from policies.versions import load_policy
@@ -210,3 +210,30 @@ def test_cheapest_asks_the_sibling_first_and_the_requested_model_next() -> None:
     assert decide(pinned, policy, None, HALF, MODELS).models == ("gpt-4o-2024-08-06",)
     held_out = decide(FACTS, policy, None, Draws(0.01, 0.5), MODELS)
     assert (held_out.arm, held_out.models) == ("holdout", ("gpt-4o",))
+
+
+@given(samples.facts, samples.policies, samples.draws, samples.facts)
+def test_what_is_kept_by_arm_is_what_would_be_decided(
+    facts: RequestFacts, active: Policy, draws: Draws, other: RequestFacts
+) -> None:
+    """Requests that differ only in size, bound and count share a kept decision."""
+    kept = decide_by_arm(facts, active, MODELS)
+    alike = facts._replace(
+        prompt_bytes=other.prompt_bytes, max_output_tokens=other.max_output_tokens, n=other.n
+    )
+    if kept is not None:
+        is_held_out = draws.holdout < active.holdout_share
+        assert kept[is_held_out] == decide(alike, active, None, draws, MODELS)
+
+
+def test_a_route_a_bound_or_a_size_is_decided_each_time() -> None:
+    plain = Rule(name="plain", cache=CACHE)
+    assert decide_by_arm(FACTS, make_policy(plain), MODELS) is not None
+    assert decide_by_arm(FACTS, make_policy(), MODELS) is not None
+    for change in (
+        {"match": Match(min_prompt_bytes=1)},
+        {"route": (RouteTarget(model="house"),)},
+        {"clamp_output_tokens": 5},
+    ):
+        rule = plain.model_copy(update=change)
+        assert decide_by_arm(FACTS, make_policy(rule), MODELS) is None

@@ -83,11 +83,10 @@ async def test_calls_sent_ahead_are_answered_in_turn(wire: Wire, upstream: Fault
     bodies = [
         HELLO | {"messages": [{"role": "user", "content": f"{n} {text}"}]} for n in range(count)
     ]
-    ids = []
+    ids: list[str] = []
 
     async def read_all() -> None:
-        for _ in range(count):
-            ids.append((await wire.answer())[1]["x-apex-request-id"])
+        ids.extend([(await wire.answer())[1]["x-apex-request-id"] for _ in range(count)])
 
     await asyncio.gather(read_all(), wire.send(b"".join(map(request_of, bodies))))
     assert len(set(ids)) == count
