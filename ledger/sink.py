@@ -21,7 +21,7 @@ class EventSink:
         self._clock = clock
 
     def start(self, event: AttemptStart | bytes) -> None:
-        self._writer.append(event if type(event) is bytes else self._encode(event))
+        self._writer.append(event if isinstance(event, bytes) else self._encode(event))
 
     def end(self, event: AttemptEnd) -> None:
         if not event.at_us:
@@ -30,7 +30,7 @@ class EventSink:
 
     def start_and_end(self, start: AttemptStart | bytes, end: AttemptEnd) -> None:
         """Both records in one write: for answers that never went upstream."""
-        written = start if type(start) is bytes else self._encode(start)
+        written = start if isinstance(start, bytes) else self._encode(start)
         self._writer.append_many([written, self._encode(end)])
 
     def close(self) -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.price_bands import BandedPrice, Service, override_quote, tiers_of
-from ledger.rating import Price, PriceState, TokenBuckets, cost_picousd
+from ledger.price_bands import BandedPrice, QuoteLadder, Service, override_quote, tiers_of
+from ledger.rating import Price, PriceState, Quote, TokenBuckets, cost_picousd
 
 LONG = 200_001
 
@@ -132,3 +132,36 @@ def test_an_override_is_agreed_only_with_a_citation() -> None:
     assert (bare.state, bare.agreed_buckets) == (PriceState.disputed, frozenset())
     assert cited.price == bare.price == Price(input=1)
     assert "without a citation" in bare.reason
+
+
+tokens = st.sampled_from([0, 1, 199_999, 200_000, 200_001, 300_000]) | st.integers(0, 10**9)
+tier_words = st.sampled_from(["standard", "batch", "priority", "fast", "flex"])
+
+
+@given(
+    st.lists(tier_words, max_size=2).map(tuple),
+    st.sampled_from(["", "eu", "mars", "global"]),
+    st.lists(tokens, min_size=1, max_size=5),
+)
+def test_a_ladder_quotes_what_the_bands_quote(
+    tiers: tuple[str, ...], region: str, used: list[int]
+) -> None:
+    service = Service(tiers, 0, region)
+    ladder = BandedPrice(ENTRY).ladder(service)
+    for count in used:
+        fresh = BandedPrice(ENTRY).quote(service._replace(input_tokens=count))
+        assert ladder.quote(count) == fresh
+
+
+def test_a_ladder_asks_once_a_step() -> None:
+    asked: list[int] = []
+    quotes = {number: override_quote({"price": {"input": number}}) for number in (1, 11, 12, 21)}
+
+    def quote_at(count: int) -> Quote:
+        asked.append(count)
+        return quotes[count]
+
+    ladder = QuoteLadder(quote_at, (10, 20))
+    given_out = [ladder.quote(count).price for count in (1, 10, 11, 20, 21, 99, 0)]
+    assert asked == [1, 11, 21]
+    assert given_out == [Price(input=number) for number in (1, 1, 11, 11, 21, 21, 1)]

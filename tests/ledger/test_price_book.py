@@ -16,6 +16,8 @@ from config.prices.document import (
     canonical_bytes,
     read_document,
 )
+from ledger import price_book
+from ledger.price_bands import Service
 from ledger.price_book import (
     ModelLimits,
     PriceBook,
@@ -234,3 +236,26 @@ def test_the_shipped_book_survives_the_trip_to_an_effective_one(tmp_path: Path) 
 
     assert write_price_book(build_effective_book(base, {}), tmp_path) == load_price_book().hash
     assert load_price_book(BOOK_PATH).header()["schema"] in READABLE_SCHEMAS
+
+
+ASKED = [
+    (place, model, Service(tiers, used, region))
+    for place in (("openai", "openai", "api.openai.com"), ("b", "bedrock_converse", ""))
+    for model in ("gpt-4o", "gpt-4o-2024-08-06", "x" * 300, "unknown", "gpt-5.4")
+    for tiers in (("standard",), ("batch",), ("standard", "flex"), ())
+    for used, region in ((0, ""), (300_000, ""), (0, "eu"))
+]
+
+
+def test_a_quote_does_not_depend_on_what_was_asked_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is remembered is bounded, and forgetting changes nothing."""
+    book = load_price_book()
+    first = [book.quote(*place, model, service) for place, model, service in ASKED]
+    again = [book.quote(*place, model, service) for place, model, service in reversed(ASKED)]
+    assert first == again[::-1]
+    monkeypatch.setattr(price_book, "_MOST_FOUND", 1)
+    forgetful = load_price_book()
+    assert [forgetful.quote(*place, model, service) for place, model, service in ASKED] == first
+    assert len({id(quote) for quote in first}) > 3
