@@ -26,14 +26,13 @@ from proxy.recorder import Recorder, buckets_of, put_usage
 from proxy.reply_headers import STREAM_HEADERS, answer_headers
 from proxy.streaming.framing import OversizedEventError, split_events
 from proxy.streaming.replay import as_stream
-from proxy.upstream_client import UpstreamFault
+from proxy.upstream_client import TimeoutFault, UpstreamFault
 from proxy.wire_headers import header_text
 
 DRAIN_S = 1.0
 WRITE_BYTES = 65_536
 # Enough events to tell how many tokens the rest holds; more would cost memory in every stream.
 SAMPLE_BYTES = 65_536
-IDLE_SLACK = 0.1  # renewing the deadline for every chunk would cost as much as relaying it
 
 
 class StreamReply:
@@ -84,10 +83,10 @@ class StreamReply:
             await self._write(answer.first)
             if not tap.is_done and tap.error is None:
                 await self._pump(answer, tap)
+        except TimeoutFault:
+            self._note(end, Outcome.upstream_timeout, "upstream_stream_stalled")
         except UpstreamFault:
             self._note(end, Outcome.truncated, "upstream_stream_cut")
-        except TimeoutError:
-            self._note(end, Outcome.upstream_timeout, "upstream_stream_stalled")
         except OversizedEventError:
             self._note(end, Outcome.upstream_error, "upstream_event_too_large")
         finally:
@@ -97,26 +96,22 @@ class StreamReply:
 
     async def _pump(self, answer: UpstreamAnswer, tap: StreamTap) -> None:
         """Pass chunks on until the end marker; every chunk renews the idle deadline."""
-        loop = asyncio.get_running_loop()
-        timeouts = self._ctx.live.snapshot.timeouts
-        total_at = loop.time() + self._ctx.deadline - self._clock.monotonic()
-        if answer.chunks is None:
+        reply = answer.reply
+        if answer.chunks is None or reply is None:
             raise RuntimeError("not a stream")
-        idle_at = min(loop.time() + timeouts.idle_s, total_at)
-        async with asyncio.timeout_at(idle_at) as deadline:
-            async for chunk in answer.chunks:
-                out = tap.feed(chunk)
-                if out:
-                    if self._may_block(out):  # which is no stall of the upstream
-                        idle_at = total_at
-                        deadline.reschedule(total_at)
-                    await self._write(out)
-                if tap.is_done or tap.error is not None:
-                    return
-                renewed = min(loop.time() + timeouts.idle_s, total_at)
-                if abs(renewed - idle_at) > timeouts.idle_s * IDLE_SLACK:
-                    idle_at = renewed
-                    deadline.reschedule(renewed)
+        now = asyncio.get_running_loop().time
+        idle_s = self._ctx.live.snapshot.timeouts.idle_s
+        total_at = now() + self._ctx.deadline - self._clock.monotonic()
+        reply.deadline = min(now() + idle_s, total_at)
+        async for chunk in answer.chunks:
+            out = tap.feed(chunk)
+            if out:
+                if self._may_block(out):  # which is no stall of the upstream
+                    reply.deadline = total_at
+                await self._write(out)
+            if tap.is_done or tap.error is not None:
+                return
+            reply.deadline = min(now() + idle_s, total_at)
         out = tap.finish()
         if out:
             await self._write(out)
@@ -276,11 +271,11 @@ async def drain(answer: UpstreamAnswer) -> None:
     """Read what follows the end marker, so that the connection can be used again."""
     if answer.chunks is None or answer.reply is None:
         return
+    answer.reply.deadline = asyncio.get_running_loop().time() + DRAIN_S
     try:
-        async with asyncio.timeout(DRAIN_S):
-            async for _ in answer.chunks:
-                pass
-    except (TimeoutError, UpstreamFault):
+        async for _ in answer.chunks:
+            pass
+    except UpstreamFault:
         return
     finally:
         answer.reply.close()

@@ -32,7 +32,7 @@ from proxy.retry import (
     unusable,
 )
 from proxy.streaming.framing import OversizedEventError
-from proxy.upstream_client import UpstreamCall, UpstreamClient, UpstreamFault
+from proxy.upstream_client import TimeoutFault, UpstreamCall, UpstreamClient, UpstreamFault
 
 LEAST_DEADLINE_S = 0.05
 
@@ -166,22 +166,26 @@ class UpstreamCaller:
         patience_s = timeouts.first_token_s if ctx.is_streaming else timeouts.total_s
         remaining_s = max(LEAST_DEADLINE_S, ctx.deadline - self._clock.monotonic())
         deadline_s = min(patience_s, remaining_s)
+        now = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(deadline_s):
-                return await self._call_once(ctx, prepared, target)
-        except UpstreamFault as fault:
-            raise failed_attempt(end, failure_of_fault(fault)) from fault
-        except TimeoutError as error:
+            answer = await self._call_once(ctx, prepared, target, now + deadline_s)
+            if answer.chunks is not None and answer.reply is not None:
+                answer.reply.deadline = now + remaining_s  # until its relay says otherwise
+            return answer
+        except TimeoutFault as fault:
             # Less than the operator's patience tells of the caller's haste, not of the upstream.
             is_haste = deadline_s < patience_s * 0.9
             failure = timed_out(f"no answer within {deadline_s:.1f} s", is_callers_haste=is_haste)
-            raise failed_attempt(end, failure) from error
+            raise failed_attempt(end, failure) from fault
+        except UpstreamFault as fault:
+            raise failed_attempt(end, failure_of_fault(fault)) from fault
         except OversizedEventError as error:
             raise failed_attempt(end, unusable(f"Upstream: {error}.")) from error
 
     async def _call_once(
-        self, ctx: RequestContext, prepared: Prepared, target: Target
+        self, ctx: RequestContext, prepared: Prepared, target: Target, deadline: float
     ) -> UpstreamAnswer:
+        """Send and read what comes until `deadline`, in the loop's time; raises UpstreamFault."""
         door = ctx.live.doors[target.upstream]
         call = UpstreamCall(
             url=prepared.url,
@@ -190,6 +194,7 @@ class UpstreamCaller:
             connect_s=ctx.live.snapshot.timeouts.connect_s,
             allows_private=door.allows_private,
             head=prepared.head,
+            deadline=deadline,
         )
         reply = await self._client.send(call)
         try:

@@ -5,9 +5,9 @@ client can take this one's place without touching the retry rules.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import aiohttp
 from multidict import CIMultiDict
@@ -46,9 +46,8 @@ class BrokenFault(UpstreamFault):
     """The answer broke off or was not HTTP."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamCall:
-    """One call. Its caller bounds the whole of it in time; `connect_s` bounds the first phase.
+class UpstreamCall(NamedTuple):
+    """One call; `connect_s` bounds its first phase, and `deadline`, in the loop's time, the whole.
 
     Methods other than POST, and bodies that arrive piece by piece, are the aiohttp client's.
     """
@@ -60,10 +59,16 @@ class UpstreamCall:
     allows_private: bool
     method: str = "POST"
     head: bytes = b""  # request line and headers but the length, where they were ready
+    deadline: float = math.inf
 
 
 class UpstreamReply(Protocol):
-    """An answer whose head has arrived."""
+    """An answer whose head has arrived.
+
+    `deadline`, in the loop's time, is the call's own; who reads a body piece by piece may move it.
+    """
+
+    deadline: float
 
     @property
     def status(self) -> int:
@@ -74,10 +79,10 @@ class UpstreamReply(Protocol):
         """Response headers, names in any case."""
 
     async def read(self, limit_bytes: int) -> bytes:
-        """Read the whole body; BrokenFault when cut or larger than the limit."""
+        """Read the whole body; BrokenFault when cut or larger than the limit, or TimeoutFault."""
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Iterate over the body as it arrives; BrokenFault when cut."""
+        """Iterate over the body as it arrives; BrokenFault when cut, or TimeoutFault."""
 
     def close(self) -> None:
         """Give the connection back when the body was read, else cut it, which stops the call."""
@@ -87,7 +92,7 @@ class UpstreamClient(Protocol):
     """Sends calls."""
 
     async def send(self, call: UpstreamCall) -> UpstreamReply:
-        """Send and wait for the head of the answer, without end; raises UpstreamFault."""
+        """Send and wait for the head of the answer; raises UpstreamFault."""
 
     async def close(self) -> None:
         """Close every connection."""
@@ -96,8 +101,9 @@ class UpstreamClient(Protocol):
 class AiohttpReply:
     """UpstreamReply over aiohttp's client."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, deadline: float = math.inf) -> None:
         self._response = response
+        self.deadline = deadline
         self.status = response.status
         self.headers = response.headers
 
@@ -117,16 +123,21 @@ class AiohttpReply:
 
     async def _read_at_once(self) -> bytes:
         try:
-            return await self._response.content.read()
+            async with _until(self.deadline):
+                return await self._response.content.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise _cut(error) from error
+            raise _cut(error, self.deadline) from error
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            async for part in self._response.content.iter_any():
-                yield part
-        except (aiohttp.ClientError, OSError) as error:
-            raise _cut(error) from error
+        while True:
+            try:
+                async with _until(self.deadline):
+                    part = await self._response.content.readany()
+            except (aiohttp.ClientError, OSError) as error:
+                raise _cut(error, self.deadline) from error
+            if not part:
+                return
+            yield part
 
     def close(self) -> None:
         if self._response.content.at_eof():
@@ -144,9 +155,17 @@ class AiohttpClient:
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def send(self, call: UpstreamCall) -> AiohttpReply:
+        try:
+            async with _until(call.deadline):
+                response = await self._request(call)
+        except TimeoutError as error:
+            raise _overdue() from error
+        return AiohttpReply(response, call.deadline)
+
+    async def _request(self, call: UpstreamCall) -> aiohttp.ClientResponse:
         session = self._private if call.allows_private else self._public
         try:
-            response = await session.request(
+            return await session.request(
                 call.method,
                 call.url,
                 data=call.body or None,
@@ -162,7 +181,6 @@ class AiohttpClient:
             raise UnreachableFault(_brief(error), may_have_run=True) from error
         except aiohttp.ClientError as error:
             raise BrokenFault(_brief(error), may_have_run=True) from error
-        return AiohttpReply(response)
 
     async def open_websocket(
         self, call: UpstreamCall, protocols: tuple[str, ...]
@@ -197,7 +215,17 @@ class AiohttpClient:
         await self._private.close()
 
 
-def _cut(error: Exception) -> BrokenFault:
+def _until(deadline: float) -> asyncio.Timeout:
+    return asyncio.timeout_at(None if deadline == math.inf else deadline)
+
+
+def _overdue() -> TimeoutFault:
+    return TimeoutFault("no answer in time", may_have_run=True)
+
+
+def _cut(error: Exception, deadline: float) -> UpstreamFault:
+    if isinstance(error, TimeoutError) and asyncio.get_running_loop().time() >= deadline:
+        return _overdue()
     return BrokenFault(f"answer cut: {type(error).__name__}", may_have_run=True)
 
 

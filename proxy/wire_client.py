@@ -12,13 +12,18 @@ import ssl
 from collections import deque
 from typing import NamedTuple, cast
 
+from yarl import URL
+
 from proxy.connector import KEEPALIVE_S, ForbiddenAddressError, GuardedResolver
-from proxy.upstream_client import UnreachableFault, UpstreamCall
+from proxy.upstream_client import TimeoutFault, UnreachableFault, UpstreamCall
 from proxy.wire_exchange import WireReply
 from proxy.wire_request import head_bytes
 
 MOST_IDLE_PER_ORIGIN = 1024
 MOST_ADDRESSES = 4
+MOST_KNOWN_URLS = 1024
+SMALL_BODY_BYTES = 65_536  # up to which one write with a copy costs less than two
+TICK_S = 0.025  # how late a deadline may be seen
 
 
 class Origin(NamedTuple):
@@ -30,15 +35,25 @@ class Origin(NamedTuple):
     allows_private: bool
 
 
+class Pool:
+    """The connections to one origin that wait for a call, the one used last on the right."""
+
+    __slots__ = ("idle", "origin")
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.idle: deque[WireConnection] = deque()
+
+
 class WireConnection(asyncio.Protocol):
     """One connection; carries one exchange at a time. It is the Lane of that exchange's reply."""
 
-    def __init__(self, client: "WireClient", origin: Origin) -> None:
+    def __init__(self, client: "WireClient", pool: Pool) -> None:
         self._client = client
-        self._origin = origin
+        self._pool = pool
         self._transport: asyncio.Transport | None = None
-        self._reply: WireReply | None = None
         self._poll = select.poll()
+        self.reply: WireReply | None = None
         self.idle_since = 0.0
 
     @property
@@ -53,13 +68,17 @@ class WireConnection(asyncio.Protocol):
         """
         return self.is_usable and not self._poll.poll(0)
 
-    def start(self, request: bytes) -> WireReply:
+    def start(self, head: bytes, body: bytes) -> WireReply:
         """Send a request; the answer arrives through the reply."""
         transport = self._transport
         if transport is None or transport.is_closing():
             raise UnreachableFault("connection closed", may_have_run=False)
-        reply = self._reply = WireReply(self)
-        transport.write(request)
+        reply = self.reply = WireReply(self)
+        if len(body) <= SMALL_BODY_BYTES:
+            transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body))
+        else:
+            transport.write(b"%bContent-Length: %d\r\n\r\n" % (head, len(body)))
+            transport.write(body)
         return reply
 
     def abort(self) -> None:
@@ -81,18 +100,19 @@ class WireConnection(asyncio.Protocol):
         # uvloop's transports are none of asyncio's classes, only alike.
         self._transport = cast("asyncio.Transport", transport)
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        self._client.watch(self)
 
     def data_received(self, data: bytes) -> None:
-        reply = self._reply
+        reply = self.reply
         if reply is None:
             self.abort()  # an idle connection has nothing to say
             return
         reply.feed(data)
         if not reply.is_over:
             return
-        self._reply = None
+        self.reply = None
         if reply.is_reusable and self._is_all_sent():
-            self._client.give_back(self._origin, self)
+            self._client.give_back(self._pool, self)
         else:
             self.abort()
 
@@ -102,17 +122,24 @@ class WireConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        reply, self._reply = self._reply, None
+        self._client.forget(self)
+        reply, self.reply = self.reply, None
         if reply is not None:
             reply.lose_connection(exc)
 
 
 class WireClient:
-    """UpstreamClient over WireConnections."""
+    """UpstreamClient over WireConnections.
+
+    One timer looks after the deadlines of all exchanges, every TICK_S while there are any.
+    """
 
     def __init__(self) -> None:
-        self._idle: dict[Origin, deque[WireConnection]] = {}  # the one used last on the right
+        self._pools: dict[Origin, Pool] = {}
+        self._known: tuple[dict[URL, Pool], dict[URL, Pool]] = ({}, {})  # by allows_private
+        self._open_ones: set[WireConnection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._ticker: asyncio.TimerHandle | None = None
         self._resolver = GuardedResolver()
         self._tls: ssl.SSLContext | None = None
         self._is_closed = False
@@ -120,19 +147,23 @@ class WireClient:
     @property
     def idle_connections(self) -> int:
         """How many connections wait for a call."""
-        return sum(map(len, self._idle.values()))
+        return sum(len(pool.idle) for pool in self._pools.values())
 
     async def send(self, call: UpstreamCall) -> WireReply:
-        """Send and wait for the head of the answer, without end; raises UpstreamFault."""
-        url = call.url
-        if call.method != "POST" or not isinstance(call.body, bytes):
+        """Send and wait for the head of the answer; raises UpstreamFault."""
+        url, headers, body, connect_s, allows_private, method, head, deadline = call
+        if method != "POST" or not isinstance(body, bytes):
             raise ValueError("the wire client only posts whole bodies")
-        head = call.head or head_bytes(url, call.headers)
-        request = b"%bContent-Length: %d\r\n\r\n%b" % (head, len(call.body), call.body)
-        is_tls = url.scheme == "https"
-        origin = Origin(url.raw_host or "", url.port or 443, is_tls, call.allows_private)
-        connection = self._take_idle(origin) or await self._connect(origin, call.connect_s)
-        reply = connection.start(request)
+        if not head:
+            head = head_bytes(url, headers)
+        pool = self._known[allows_private].get(url) or self._pool_of(url, allows_private)
+        connection = self._take_idle(pool) if pool.idle else None
+        if connection is None:
+            connection = await self._connect(pool, connect_s, deadline)
+        reply = connection.start(head, body)
+        reply.deadline = deadline
+        if self._ticker is None:
+            self._tick()
         try:
             await reply.wait_head()
         except BaseException:
@@ -141,9 +172,40 @@ class WireClient:
             raise
         return reply
 
-    def give_back(self, origin: Origin, connection: WireConnection) -> None:
+    def _pool_of(self, url: URL, allows_private: bool) -> Pool:
+        """Find the pool of a new address; there are as many pools as the operator has upstreams."""
+        is_tls = url.scheme == "https"
+        origin = Origin(url.raw_host or "", url.port or 443, is_tls, allows_private)
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = Pool(origin)
+        known = self._known[allows_private]
+        if len(known) >= MOST_KNOWN_URLS:
+            known.clear()
+        known[url] = pool
+        return pool
+
+    def watch(self, connection: WireConnection) -> None:
+        """Look after the deadlines of a new connection's exchanges."""
+        self._open_ones.add(connection)
+
+    def forget(self, connection: WireConnection) -> None:
+        """The connection is gone."""
+        self._open_ones.discard(connection)
+
+    def _tick(self) -> None:
+        """End the exchanges whose time is up; look again while others are under way."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        replies = [each.reply for each in self._open_ones if each.reply is not None]
+        for reply in replies:
+            if reply.deadline <= now:
+                reply.expire()
+        self._ticker = loop.call_later(TICK_S, self._tick) if replies else None
+
+    def give_back(self, pool: Pool, connection: WireConnection) -> None:
         """Keep a connection for the next call."""
-        idle = self._idle.setdefault(origin, deque())
+        idle = pool.idle
         if self._is_closed or len(idle) >= MOST_IDLE_PER_ORIGIN:
             connection.abort()
             return
@@ -158,16 +220,14 @@ class WireClient:
         self._is_closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for idle in self._idle.values():
-            for connection in idle:
+        for pool in self._pools.values():
+            for connection in pool.idle:
                 connection.abort()
-        self._idle.clear()
+            pool.idle.clear()
         await self._resolver.close()
 
-    def _take_idle(self, origin: Origin) -> WireConnection | None:
-        idle = self._idle.get(origin)
-        if not idle:
-            return None
+    def _take_idle(self, pool: Pool) -> WireConnection | None:
+        idle = pool.idle
         oldest = asyncio.get_running_loop().time() - KEEPALIVE_S
         while idle:
             connection = idle.pop()  # the one used last is the likeliest to be alive
@@ -180,24 +240,29 @@ class WireClient:
         """Close what nobody took for long: calls take from the other end."""
         loop = asyncio.get_running_loop()
         oldest = loop.time() - KEEPALIVE_S
-        for origin, idle in list(self._idle.items()):
+        for pool in self._pools.values():
+            idle = pool.idle
             while idle and (idle[0].idle_since <= oldest or not idle[0].is_usable):
                 idle.popleft().abort()
-            if not idle:
-                del self._idle[origin]
-        self._sweeper = loop.call_later(KEEPALIVE_S, self._sweep) if self._idle else None
+        has_idle = any(pool.idle for pool in self._pools.values())
+        self._sweeper = loop.call_later(KEEPALIVE_S, self._sweep) if has_idle else None
 
-    async def _connect(self, origin: Origin, connect_s: float) -> WireConnection:
+    async def _connect(self, pool: Pool, connect_s: float, deadline: float) -> WireConnection:
+        loop = asyncio.get_running_loop()
+        connect_s = max(0.0, min(connect_s, deadline - loop.time()))
         try:
             async with asyncio.timeout(connect_s):
-                return await self._open(origin, connect_s)
+                return await self._open(pool, connect_s)
         except TimeoutError as error:
+            if loop.time() >= deadline:
+                raise TimeoutFault("no connection in time", may_have_run=False) from error
             raise UnreachableFault("connect timeout", may_have_run=False) from error
         except (OSError, ValueError) as error:  # ValueError: a name no resolver or TLS takes
             raise UnreachableFault(_cause_of(error), may_have_run=False) from error
 
-    async def _open(self, origin: Origin, connect_s: float) -> WireConnection:
+    async def _open(self, pool: Pool, connect_s: float) -> WireConnection:
         """Try the addresses in turn; a silent one may not use up the time of the others."""
+        origin = pool.origin
         hosts = [origin.host]
         if not origin.allows_private:
             found = await self._resolver.resolve(origin.host, origin.port, socket.AF_UNSPEC)
@@ -206,14 +271,15 @@ class WireClient:
         for host in hosts:
             try:
                 async with asyncio.timeout(connect_s / len(hosts)):
-                    return await self._open_at(origin, host)
+                    return await self._open_at(pool, host)
             except OSError as error:
                 last = error
         raise last or OSError("no address")
 
-    async def _open_at(self, origin: Origin, host: str) -> WireConnection:
+    async def _open_at(self, pool: Pool, host: str) -> WireConnection:
+        origin = pool.origin
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: WireConnection(self, origin),
+            lambda: WireConnection(self, pool),
             host,
             origin.port,
             ssl=self._tls_context() if origin.is_tls else None,

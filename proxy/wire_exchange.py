@@ -6,18 +6,20 @@ by then may carry the exchange of somebody else.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from typing import Protocol
 
 import httptools
-from multidict import CIMultiDict
 
 from proxy.unpacking import unpacker_for
-from proxy.upstream_client import BrokenFault, UnreachableFault, UpstreamFault
+from proxy.upstream_client import BrokenFault, TimeoutFault, UnreachableFault, UpstreamFault
+from proxy.wire_head import CHUNKED, NO_HEADERS, WireHeaders, read_plain_head
 
 MOST_BUFFERED_BYTES = 262_144
 LARGEST_HEAD_BYTES = 65_536
 SWITCHING_PROTOCOLS = 101
+HEAD_OF_CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Lane(Protocol):
@@ -34,31 +36,28 @@ class Lane(Protocol):
 
 
 class WireReply:
-    """UpstreamReply over a connection of ours; also its response parser's protocol."""
+    """UpstreamReply over a connection of ours; also its response parser's protocol.
 
-    __slots__ = ("_bound", "_buffer", "_fault", "_has_head", "_has_length", "_head_bytes",
-                 "_is_complete", "_is_interim", "_is_paused", "_lane", "_pairs", "_parser",
-                 "_silent_bytes", "_waiter", "headers", "is_reusable", "status")  # fmt: skip
+    Plain answers (see wire_head.py) are read without a parser but for their chunks. `deadline` is
+    when an answer that is not whole yet fails with TimeoutFault: the connection's owner looks.
+    """
+
+    # Defaults are the class's own: an exchange writes down only what differs.
+    status = 0
+    headers: WireHeaders = NO_HEADERS
+    deadline = math.inf
+    is_over = False  # nothing more is expected from the connection: whole, broken or closed
+    is_reusable = False  # the connection has nothing of this exchange left on it
+    _parser: httptools.HttpResponseParser | None = None
+    _head_bytes = _silent_bytes = _missing_bytes = 0
+    _has_head = _has_length = _is_interim = _is_complete = _is_paused = False
+    _bound = MOST_BUFFERED_BYTES
+    _buffer: bytes | bytearray = b""
+    _fault: UpstreamFault | None = None
+    _waiter: asyncio.Future[None] | None = None
 
     def __init__(self, lane: Lane) -> None:
-        self.status = 0
-        self.headers: CIMultiDict[str] = CIMultiDict()
-        self.is_reusable = False  # the connection has nothing of this exchange left on it
         self._lane: Lane | None = lane
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._pairs: list[tuple[str, str]] = []
-        self._head_bytes = self._silent_bytes = 0
-        self._has_head = self._has_length = self._is_interim = False
-        self._is_complete = self._is_paused = False
-        self._bound = MOST_BUFFERED_BYTES
-        self._buffer: bytes | bytearray = b""
-        self._fault: UpstreamFault | None = None
-        self._waiter: asyncio.Future[None] | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more is expected from the connection: whole, broken or closed."""
-        return self._lane is None
 
     @property
     def buffered_bytes(self) -> int:
@@ -69,9 +68,49 @@ class WireReply:
 
     def feed(self, data: bytes) -> None:
         """Take what came off the wire; afterwards `is_over` and `is_reusable` say how it stands."""
-        parser = self._parser
-        if parser is None:
+        if self._parser is not None:
+            self._parse(self._parser, data)
+        elif self._has_head:
+            self._take_in(data)
+        elif not self.is_over:
+            self._begin(data)
+
+    def _begin(self, data: bytes) -> None:
+        """Take the first bytes; what is not plain from here on is the parser's."""
+        plain = read_plain_head(data)
+        if plain is None:
+            self._lines: list[bytes] = []
+            self._parser = httptools.HttpResponseParser(self)
+            self._parse(self._parser, data)
             return
+        self.status, self.headers, size_bytes, length_bytes = plain
+        self._has_head = self._has_length = True
+        if length_bytes == CHUNKED:
+            parser = self._parser = httptools.HttpResponseParser(self)
+            parser.feed_data(HEAD_OF_CHUNKS)
+            if len(data) > size_bytes:
+                self._parse(parser, data[size_bytes:])
+            self._wake()
+        else:
+            self._missing_bytes = length_bytes
+            self._take_in(data[size_bytes:])
+
+    def _take_in(self, data: bytes) -> None:
+        """Take bytes of a body of known length."""
+        if self.is_over:
+            return
+        missing_bytes = self._missing_bytes - len(data)
+        if missing_bytes > 0:
+            self._missing_bytes = missing_bytes
+            self.on_body(data)
+            return
+        # Bytes that nobody asked for may follow: the answer is whole, the connection is not clean.
+        self.is_reusable = missing_bytes == 0
+        whole = data[:missing_bytes] if missing_bytes else data
+        self._buffer = self._buffer + whole if self._buffer else whole
+        self._complete()
+
+    def _parse(self, parser: httptools.HttpResponseParser, data: bytes) -> None:
         self._silent_bytes += len(data)
         try:
             parser.feed_data(data)
@@ -96,14 +135,18 @@ class WireReply:
 
     def fail(self, fault: UpstreamFault) -> None:
         """The exchange broke; whoever waits is told. Without effect once it is over."""
-        if self._lane is not None:
+        if not self.is_over:
             self._fault = fault
             self._end()
+
+    def expire(self) -> None:
+        """The deadline has passed: tell whoever waits, and cut the connection."""
+        self._cut(TimeoutFault("no answer in time", may_have_run=True))
 
     # --- the parser's callbacks (names are httptools')
 
     def on_message_begin(self) -> None:
-        if self._lane is None:
+        if self.is_over:
             raise ValueError("another answer follows the one asked for")
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -111,19 +154,20 @@ class WireReply:
         if self._head_bytes > LARGEST_HEAD_BYTES:
             raise OversizedHeadError
         if not self._has_head:  # what comes later are trailers: they are dropped
-            text = value.decode("utf-8", "surrogateescape").strip(" \t")
-            self._pairs.append((name.decode("ascii", "replace"), text))
+            self._lines.append(b"%b:%b\r\n" % (name, value))
 
     def on_headers_complete(self) -> None:
+        if self._has_head:
+            return  # it was plain, and this is the parser's stand-in for it
         status = self._parser.get_status_code() if self._parser else 0
         if status < 100 or status == SWITCHING_PROTOCOLS:
             raise ValueError("not a status of an answer")
+        lines, self._lines = self._lines, []
         self._is_interim = status < 200
         if self._is_interim:
-            self._pairs = []
             return
         self.status = status
-        self.headers = headers = CIMultiDict(self._pairs)
+        self.headers = headers = WireHeaders(b"\r\n" + b"".join(lines))
         self._has_length = "Content-Length" in headers or "Transfer-Encoding" in headers
         self._has_head = True
         self._wake()
@@ -138,7 +182,7 @@ class WireReply:
         else:  # one buffer, not a list: an upstream may send single bytes
             self._buffer = bytearray(buffer)
             self._buffer += data
-        if len(self._buffer) > self._bound and not self._is_paused and self._lane is not None:
+        if len(self._buffer) > self._bound and not self._is_paused and not self.is_over:
             self._is_paused = True
             self._lane.pause()
         self._wake()
@@ -157,7 +201,7 @@ class WireReply:
             await self._wait()
 
     async def read(self, limit_bytes: int) -> bytes:
-        """Read the whole body; BrokenFault when cut or larger than the limit."""
+        """Read the whole body; BrokenFault when cut or larger than the limit, or TimeoutFault."""
         if "Content-Encoding" in self.headers:
             return await self._read_packed(limit_bytes)
         self._bound = limit_bytes
@@ -177,8 +221,8 @@ class WireReply:
         return bytes(body)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Iterate over the body as it arrives; BrokenFault when cut."""
-        unpacker = unpacker_for(",".join(self.headers.getall("Content-Encoding", ())))
+        """Iterate over the body as it arrives; BrokenFault when cut, or TimeoutFault."""
+        unpacker = unpacker_for(",".join(self.headers.getall("Content-Encoding")))
         while True:
             if self._buffer:
                 data = self._take()
@@ -196,29 +240,36 @@ class WireReply:
 
     def close(self) -> None:
         """Cut the connection unless the answer is whole; whoever still reads gets BrokenFault."""
-        lane = self._lane
-        self.fail(BrokenFault("answer closed before its end", may_have_run=True))
-        if lane is not None:
-            lane.abort()
+        if not self.is_over:
+            self._cut(BrokenFault("answer closed before its end", may_have_run=True))
 
     # --- inside
 
+    def _cut(self, fault: UpstreamFault) -> None:
+        lane = self._lane
+        self.fail(fault)
+        if lane is not None:
+            lane.abort()
+
     def _complete(self) -> None:
         """The body has ended as HTTP says it should."""
-        if self._lane is not None:
+        if not self.is_over:
             self._is_complete = True
-            self._read_on()
+            if self._is_paused:
+                self._read_on()
             self._end()
 
     def _end(self) -> None:
         """Let go of the connection; the parser goes too, as it and this object hold each other."""
+        self.is_over = True
         self._lane = self._parser = None
         self._wake()
 
     def _take(self) -> bytes:
         data, self._buffer = self._buffer, b""
-        self._read_on()
-        return bytes(data)  # the same object when it is bytes already
+        if self._is_paused:
+            self._read_on()
+        return data if type(data) is bytes else bytes(data)
 
     def _read_on(self) -> None:
         if self._is_paused and self._lane is not None:

@@ -133,7 +133,7 @@ async def test_calls_at_once_have_a_connection_each(client: WireClient) -> None:
 
 
 def _idle(client: WireClient) -> list[Any]:
-    return [each for idle in client._idle.values() for each in idle]  # noqa: SLF001 the pool
+    return [each for pool in client._pools.values() for each in pool.idle]  # noqa: SLF001
 
 
 async def test_a_client_that_is_closed_keeps_nothing(client: WireClient) -> None:

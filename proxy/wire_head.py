@@ -1,0 +1,151 @@
+"""The head of an upstream's answer: read at once where it is plain, and kept as it came.
+
+Called by wire_exchange.py. A plain head is one about which nobody can disagree; every other one is
+the parser's to judge. Names and values are looked for only when somebody asks.
+"""
+
+import re
+from collections.abc import ItemsView, Iterator, Mapping
+from typing import Any, NamedTuple
+
+LARGEST_PLAIN_BYTES = 16_384
+LONGEST_LENGTH_DIGITS = 12
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+# Statuses with a body, whatever the request; a reason; lines that each begin with a name.
+PLAIN = re.compile(
+    rb"HTTP/1\.1 (200|[45]\d\d) [\x20-\x7e]*+(\r\n(?:" + TOKEN + rb":[^\r\n]*+\r\n)*+)"
+)
+FIELD_BYTES = bytes([*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)])
+CHUNKED = -1
+MOST_NEEDLES = 256
+_needles: dict[str, bytes] = {}
+
+
+class WireHeaders(Mapping[str, str]):
+    """Headers over their raw lines, in the order they came; a name is met in any case.
+
+    `raw` holds a line break before each line and one after the last. Looking one up gives the
+    first of its name. Bytes that are no UTF-8 become surrogates.
+    """
+
+    __slots__ = ("_low", "raw")
+
+    def __init__(self, raw: bytes, low: bytes | None = None) -> None:
+        self.raw = raw
+        self._low = raw.lower() if low is None else low
+
+    def _value_at(self, at: int) -> str:
+        return _text(self.raw[at : self.raw.find(b"\r\n", at)])
+
+    def get(self, name: str, /, default: Any = None) -> Any:
+        """Return the first value, else the default."""
+        key = _needle(name)
+        at = self._low.find(key)
+        return default if at < 0 else self._value_at(at + len(key))
+
+    def getall(self, name: str) -> list[str]:
+        """Return every value of a name."""
+        key = _needle(name)
+        found, at = [], self._low.find(key)
+        while at >= 0:
+            found.append(self._value_at(at + len(key)))
+            at = self._low.find(key, at + len(key))
+        return found
+
+    def __getitem__(self, name: str) -> str:
+        key = _needle(name)
+        at = self._low.find(key)
+        if at < 0:
+            raise KeyError(name)
+        return self._value_at(at + len(key))
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _needle(name) in self._low
+
+    def items(self) -> ItemsView[str, str]:
+        """All pairs; a name sent twice is there twice."""
+        return _Pairs(self)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Iterate over the lines."""
+        for line in self.raw.split(b"\r\n")[1:-1]:
+            name, _, value = line.partition(b":")
+            yield name.decode("ascii", "replace"), _text(value)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.pairs())
+
+    def __len__(self) -> int:
+        return self.raw.count(b"\r\n") - 1
+
+
+class _Pairs(ItemsView[str, str]):
+    _mapping: WireHeaders
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return self._mapping.pairs()
+
+
+NO_HEADERS = WireHeaders(b"\r\n")
+
+
+class PlainHead(NamedTuple):
+    """A head, the bytes it took, and those of the body: CHUNKED when they come in chunks."""
+
+    status: int
+    headers: WireHeaders
+    size_bytes: int
+    length_bytes: int
+
+
+def read_plain_head(data: bytes) -> PlainHead | None:
+    """Read the head of an answer that keeps its connection alive; None when it is not plain."""
+    last = data.find(b"\r\n\r\n", 0, LARGEST_PLAIN_BYTES) + 2
+    found = PLAIN.fullmatch(data, 0, last) if last > 2 else None
+    if found is None:
+        return None
+    raw = found[2]
+    low = raw.lower()
+    length = _length_of(low)
+    if length is None or raw.translate(None, FIELD_BYTES):
+        return None
+    return PlainHead(int(found[1]), WireHeaders(raw, low), last + 2, length)
+
+
+def _length_of(low: bytes) -> int | None:
+    """Return the length of the body, CHUNKED, or None when there is any doubt of either."""
+    if b"\r\nupgrade:" in low or b"\r\nproxy-connection:" in low:
+        return None
+    if b"\r\nconnection:" in low and _only(low, b"\r\nconnection:") != b"keep-alive":
+        return None
+    is_chunked = b"\r\ntransfer-encoding:" in low
+    length = _only(low, b"\r\ncontent-length:")
+    if is_chunked:
+        is_plain = length is None and _only(low, b"\r\ntransfer-encoding:") == b"chunked"
+        return CHUNKED if is_plain and b"\r\ncontent-length:" not in low else None
+    if length is None or not length.isdigit() or len(length) > LONGEST_LENGTH_DIGITS:
+        return None
+    return int(length)
+
+
+def _only(low: bytes, key: bytes) -> bytes | None:
+    """Return the one value of a name; None when there is none, or another."""
+    at = low.find(key)
+    if at < 0:
+        return None
+    start = at + len(key)
+    return None if low.find(key, start) >= 0 else low[start : low.find(b"\r\n", start)].strip(b" ")
+
+
+def _needle(name: str) -> bytes:
+    """Return what a line of this name begins with; made once for each name we ask for."""
+    key = _needles.get(name)
+    if key is None:
+        key = b"\r\n" + name.lower().encode("utf-8", "replace") + b":"
+        if len(_needles) < MOST_NEEDLES:
+            _needles[name] = key
+    return key
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape").strip(" \t")
