@@ -21,6 +21,11 @@ class Breaker:
     is_probing: bool = False
 
     @property
+    def is_well(self) -> bool:
+        """Whether the last call that told something succeeded: then nothing is to be asked."""
+        return self.failures == 0 and not self.is_probing
+
+    @property
     def is_open(self) -> bool:
         return self.failures >= FAILURES_TO_OPEN
 

@@ -60,15 +60,31 @@ class UpstreamCaller:
     async def call(self, ctx: RequestContext, caller: Mapping[str, str]) -> UpstreamAnswer:
         """Return the first good answer, or raise the GatewayError the caller gets instead."""
         self._budget.earn()
-        last: Failure | None = None
+        failure: Failure | None = None
+        target = ctx.targets[0]
+        if self.breakers.of(target.upstream).is_well:  # the way of nearly every call
+            try:
+                return await self._attempt(ctx, caller, target)
+            except AttemptFailedError as error:
+                failure = error.failure
+        return await self._persist(ctx, caller, failure)
+
+    async def _persist(
+        self, ctx: RequestContext, caller: Mapping[str, str], failure: Failure | None
+    ) -> UpstreamAnswer:
+        """Try on, target by target; `failure` is that of a first attempt, where there was one."""
         targets = list(ctx.targets)
+        last: Failure | None = None
         while targets:
             target = targets[0]
-            breaker = self.breakers.of(target.upstream)
-            if not breaker.allows(self._clock.monotonic()):
+            if failure is None and not self._may_call(target):
                 targets.pop(0)
                 continue
-            answer, last = await self._call_target(ctx, caller, target, has_other=len(targets) > 1)
+            has_other = len(targets) > 1
+            answer, last = await self._call_target(
+                ctx, caller, target, failure, has_other=has_other
+            )
+            failure = None
             if answer is not None:
                 return answer
             if last is None or not self._may_move_on(ctx, last, targets):
@@ -76,6 +92,9 @@ class UpstreamCaller:
             targets.pop(0)
             self._metrics.count("apex_retries_total", ("fallback",))
         raise self._refusal(ctx, last)
+
+    def _may_call(self, target: Target) -> bool:
+        return self.breakers.of(target.upstream).allows(self._clock.monotonic())
 
     def _may_move_on(self, ctx: RequestContext, failure: Failure, targets: list[Target]) -> bool:
         standing = self._standing(ctx, 1, has_other=len(targets) > 1)
@@ -86,24 +105,26 @@ class UpstreamCaller:
         )
 
     async def _call_target(
-        self, ctx: RequestContext, caller: Mapping[str, str], target: Target, *, has_other: bool
-    ) -> tuple[UpstreamAnswer | None, Failure | None]:
+        self, ctx: RequestContext, caller: Mapping[str, str], target: Target,
+        failure: Failure | None, *, has_other: bool,
+    ) -> tuple[UpstreamAnswer | None, Failure | None]:  # fmt: skip
         """Try one target, with retries; returns its answer, or its last failure."""
         breaker = self.breakers.of(target.upstream)
         tries = 0
         while True:
             tries += 1
             is_probe = breaker.is_probing  # `allows` has just said so of this very call
-            try:
-                answer = await self._attempt(ctx, caller, target)
-            except AttemptFailedError as error:
-                failure = error.failure
-            except BaseException:
-                breaker.abandon(is_probe=is_probe)
-                raise
-            else:
-                breaker.succeed(is_probe=is_probe)
-                return answer, None
+            if failure is None:
+                try:
+                    answer = await self._attempt(ctx, caller, target)
+                except AttemptFailedError as error:
+                    failure = error.failure
+                except BaseException:
+                    breaker.abandon(is_probe=is_probe)
+                    raise
+                else:
+                    breaker.succeed(is_probe=is_probe)
+                    return answer, None
             self._judge(breaker, failure, is_probe=is_probe)
             standing = self._standing(ctx, tries, has_other=has_other)
             step = next_step(failure, standing, random.random())  # noqa: S311 spreads load only
@@ -114,6 +135,7 @@ class UpstreamCaller:
             await asyncio.sleep(step.wait_s)
             if not breaker.allows(self._clock.monotonic()):
                 return None, failure
+            failure = None
 
     def _judge(self, breaker: Breaker, failure: Failure, *, is_probe: bool) -> None:
         """Tell the breaker what a failure says about the upstream's health."""
