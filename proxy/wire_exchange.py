@@ -182,7 +182,7 @@ class WireReply:
         else:  # one buffer, not a list: an upstream may send single bytes
             self._buffer = bytearray(buffer)
             self._buffer += data
-        if len(self._buffer) > self._bound and not self._is_paused and not self.is_over:
+        if len(self._buffer) > self._bound and not self._is_paused and self._lane is not None:
             self._is_paused = True
             self._lane.pause()
         self._wake()

@@ -4,9 +4,12 @@ To the upstream: everything but what is ours, the caller's secrets and the hop's
 caller: only what OpenAI clients read, so that an upstream's cookies and server marks stay there.
 """
 
+import re
 from collections.abc import Mapping
 
 from multidict import CIMultiDict
+
+from proxy.wire_head import WireHeaders
 
 HOP_BY_HOP = frozenset({
     "connection",
@@ -73,6 +76,12 @@ LONGEST_VALUE_CHARACTERS = 256
 USUAL_CONNECTION = frozenset({"", "keep-alive", "close"})
 SENT_DOWN = frozenset({"x-request-id", "request-id", "retry-after", "retry-after-ms"})
 SENT_DOWN_PREFIXES = ("openai-", "x-ratelimit-", "anthropic-", "x-should-retry", "x-ms-")
+SENT_DOWN_LINE = re.compile(
+    "\r\n({}):[ \t]*([^\r]*)".format(
+        "|".join([*sorted(SENT_DOWN), *(f"{each}[^:\r]*" for each in SENT_DOWN_PREFIXES)])
+    ).encode(),
+    re.IGNORECASE,
+)
 
 
 def headers_up(
@@ -112,6 +121,8 @@ def _own_to_the_hop(connection: str) -> frozenset[str]:
 
 def headers_down(upstream: Mapping[str, str]) -> dict[str, str]:
     """Keep of the upstream's response headers what a caller may see."""
+    if isinstance(upstream, WireHeaders):
+        return _lines_down(upstream.raw)
     kept: dict[str, str] = {}
     for name, value in upstream.items():
         low = name.lower()
@@ -119,6 +130,16 @@ def headers_down(upstream: Mapping[str, str]) -> dict[str, str]:
         # Control characters arrive, but could not be sent: the answer would be lost with them.
         if is_seen and value.isprintable():
             kept[low] = value
+    return kept
+
+
+def _lines_down(raw: bytes) -> dict[str, str]:
+    """Do the same with raw lines, of which only those that are kept are looked at."""
+    kept: dict[str, str] = {}
+    for name, value in SENT_DOWN_LINE.findall(raw):
+        text = value.decode("utf-8", "surrogateescape").rstrip(" \t")
+        if text.isprintable():
+            kept[name.decode("ascii").lower()] = text
     return kept
 
 

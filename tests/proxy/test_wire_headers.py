@@ -3,7 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
+from proxy.wire_head import WireHeaders
 from proxy.wire_headers import HOP_BY_HOP, NEVER_SENT_UP, header_text, headers_down, headers_up
 from tests.proxy.samples import request_headers
 
@@ -145,6 +147,20 @@ def test_what_belongs_to_the_upstream_stays_there(name: str) -> None:
 @pytest.mark.parametrize("value", ["a\x01b", "a\rb", "a\nb", "a\x00", "caf\udce9"])
 def test_a_value_that_cannot_be_sent_is_left_out(value: str) -> None:
     assert headers_down({"x-request-id": value, "retry-after": "1"}) == {"retry-after": "1"}
+
+
+NAMES = st.sampled_from([
+    "X-Request-Id", "request-id", "Retry-After", "OpenAI-Version", "X-RateLimit-Limit", "x-ms-a",
+    "x-should-retry", "anthropic-organization-id", "Retry-After-Date", "Set-Cookie", "x-request",
+])  # fmt: skip
+VALUES = st.binary(max_size=12).map(lambda value: value.translate(None, b"\r\n"))
+
+
+@given(st.lists(st.tuples(NAMES, st.sampled_from([b"", b" ", b"\t "]), VALUES)))
+def test_raw_lines_come_back_as_a_mapping_would(lines: list[tuple[str, bytes, bytes]]) -> None:
+    raw = b"".join(b"%b:%b%b\r\n" % (name.encode(), gap, value) for name, gap, value in lines)
+    headers = WireHeaders(b"\r\n" + raw)
+    assert headers_down(headers) == headers_down(CIMultiDict(headers.items()))
 
 
 @pytest.mark.parametrize("text", ["gpt-4o", "ft:gpt-4o:acme::1", "meta/llama 3", ""])
