@@ -69,8 +69,10 @@ def rate_end(book: Quoting, end: Mapping[str, Any]) -> RatedEnd:
     """Rate an END as the log has it. Answers from the cache cost nothing, and save the baseline."""
     source = end["usage_source"]
     is_free = end["cache"] in SERVED_FREE or source == "none"
-    used = Used(buckets_in(end), end.get("units") or {})
-    served = _served_cost(book, end, used) if source in _COUNTED_SOURCES else None
+    served = None
+    if source in _COUNTED_SOURCES:
+        used = Used(buckets_in(end), end.get("units") or {})
+        served = _served_cost(book, end, used)
     cost = NOTHING if is_free else UNKNOWN if served is None else served
     if not end["is_final"] or source == "none":
         return RatedEnd(cost, NOTHING)
@@ -95,7 +97,9 @@ def cost_of(used: Used, quote: Quote, tools: Quote | None = None) -> Amount:
         tokens = cost_picousd(used.buckets, quote.price)
         if tokens is None:
             return UNKNOWN
-        cost, state = tokens, state_for(quote, used.buckets)
+        cost = tokens
+        if quote.state is not _AGREED:  # every bucket that was used has a price
+            state = state_for(quote, used.buckets)
     if charged:
         extra = units_cost(charged, (quote, tools) if tools else (quote,))
         if extra is None:

@@ -63,12 +63,13 @@ class EventForm:
 
 def form_of(ctx: RequestContext, place: Place, model: str, cache: str, clock: Clock) -> EventForm:
     """Return the form of the attempt that begins; `cache` is how the cache took part in it."""
-    key, wishes, doc, forms = _key_of(ctx), ctx.wishes, ctx.doc, ctx.live.forms
+    key, wishes, forms = ctx.key or _key_of(ctx), ctx.wishes, ctx.live.forms
+    tier, tools = ctx.doc.get("service_tier", ""), ctx.doc.get("tools")
     # Everything a form is made of, beside the snapshot itself and the clock.
     kind: tuple[Any, ...] = (
         key.key_id, key.tenant, ctx.dialect.endpoint, ctx.model, place, model, cache,
-        ctx.cache_reason, ctx.decision, ctx.salt_epoch, text_or_empty(doc.get("service_tier")),
-        bool(doc.get("tools")), ctx.is_streaming, ctx.choices_n, ctx.is_deterministic,
+        ctx.cache_reason, ctx.decision, ctx.salt_epoch, tier if type(tier) is str else "",
+        bool(tools), ctx.is_streaming, ctx.choices_n, ctx.is_deterministic,
         ctx.session_source, wishes.is_no_optimize, wishes.cache_control, wishes.retry_count,
         wishes.latency_objective_ms, wishes.client_timeout_s,
     )  # fmt: skip

@@ -23,60 +23,52 @@ from proxy.live import NOWHERE, LiveSnapshot, Place
 from tests.proxy.samples import PLACE, decision, key_record, live_snapshot, request_context
 
 CLOCK = Clock()
-texts = st.sampled_from(["", "a", "b", 'q"\\', "\ud800", "\x00", "x" * 5000])
-unit = st.floats(0, 1)
-decisions = st.none() | st.builds(
-    decision,
-    arm=st.sampled_from(["treated", "holdout"]),
-    propensity=unit,
-    rule=texts,
-    policy_revision=st.sampled_from(["p@1", "p@2"]),
-    reasons=st.lists(texts, max_size=2).map(tuple),
-    clamp_output_tokens=st.none() | st.integers(0, 9),
-)
-wishes = st.builds(
-    CallerWishes,
-    cache_control=texts,
-    is_no_optimize=st.booleans(),
-    retry_count=st.integers(0, 2),
-    client_timeout_s=st.sampled_from([0.0, 0.5, 600.0]),
-    latency_objective_ms=st.integers(0, 2),
-)
-PARTS: dict[str, st.SearchStrategy[Any]] = {
-    "decision": decisions,
-    "wishes": wishes,
-    "endpoint": st.sampled_from(["chat", "embeddings"]),
-    "model": st.sampled_from(["gpt-4o", "unknown", "\ud800"]),
-    "key": st.sampled_from([key_record(), key_record("other"), key_record("app", "rival")]),
-    "tags": st.dictionaries(texts, texts, max_size=2),
-    "body": st.binary(max_size=4),
-    "is_streaming": st.booleans(),
-    "max_output_tokens": st.integers(0, 2**31),
-    "choices_n": st.integers(1, 3),
-    "is_deterministic": st.booleans(),
-    "session_hash": texts,
-    "session_source": texts,
-    "user_hash": texts,
-    "salt_epoch": texts,
-    "draws": st.builds(Draws, unit, unit),
-    "request_key": texts,
-    "prefix_blocks": st.lists(texts, max_size=2),
-    "body_digest": texts,
-    "deadline": st.floats(-5, 900),
-    "cache": st.sampled_from(["miss", "hit", "bypass"]),
-    "cache_reason": texts,
-    "attempts": st.integers(1, 3),
-    "doc": st.fixed_dictionaries(
-        {"model": st.just("gpt-4o")},
-        optional={"service_tier": texts | st.just({"a": 1}), "tools": st.sampled_from([[], [1]])},
-    ),
-}
-NAMES = sorted(PARTS)
-contexts = st.fixed_dictionaries(PARTS)
-places = st.sampled_from([
-    PLACE, NOWHERE, Place("openai", "azure", "other.example", "eu"),
-    Place("openai", "openai", "api.openai.com", is_simulated=True),
-])  # fmt: skip
+TEXTS = ["", "a", 'q"\\', "\ud800", "\x00", "x" * 5000]
+FLAGS = [False, True]
+# What a request may be, one thing at a time; the first is what most are.
+CHOICES: dict[str, list[Any]] = {
+    "decision": [
+        decision(), None, decision(arm="holdout"), decision(propensity=0.5),
+        decision(policy_revision="p@2"), decision(rule="r"), decision(reasons=("a", "b")),
+        decision(clamp_output_tokens=7),
+    ],
+    "wishes": [
+        CallerWishes(), CallerWishes(cache_control="no-store"), CallerWishes(is_no_optimize=True),
+        CallerWishes(retry_count=2), CallerWishes(client_timeout_s=0.5),
+        CallerWishes(latency_objective_ms=9), CallerWishes(session="s", idempotency_key="k"),
+    ],
+    "doc": [
+        {"model": "gpt-4o"}, {"service_tier": "flex"}, {"service_tier": {"a": 1}},
+        {"service_tier": "\ud800"}, {"tools": [1]}, {"tools": []},
+    ],
+    "key": [key_record(), key_record("other"), key_record("app", "rival")],
+    "endpoint": ["chat", "embeddings"],
+    "model": ["gpt-4o", "unknown", *TEXTS],
+    "tags": [{}, {"team": "a"}, {"team": "\ud800"}],
+    "body": [b"", b"four"],
+    "is_streaming": FLAGS,
+    "max_output_tokens": [0, 2**31],
+    "choices_n": [1, 3],
+    "is_deterministic": FLAGS,
+    "session_hash": TEXTS,
+    "session_source": TEXTS,
+    "user_hash": TEXTS,
+    "salt_epoch": TEXTS,
+    "draws": [Draws(0.0, 0.0), Draws(0.25, 0.0), Draws(0.25, 0.125)],
+    "request_key": TEXTS,
+    "prefix_blocks": [[], ["a", "b"], ["\ud800"]],
+    "body_digest": TEXTS,
+    "deadline": [600.0, 0.1, -5.0],
+    "cache": ["miss", "hit", "bypass"],
+    "cache_reason": TEXTS,
+    "attempts": [1, 2],
+}  # fmt: skip
+PLACES = [
+    PLACE, NOWHERE, PLACE._replace(kind="azure"), PLACE._replace(region="eu"),
+    PLACE._replace(host="other.example"), PLACE._replace(is_simulated=True),
+]  # fmt: skip
+MOST = {name: values[0] for name, values in CHOICES.items()}
+contexts = st.fixed_dictionaries({name: st.sampled_from(each) for name, each in CHOICES.items()})
 
 
 @pytest.fixture(scope="module")
@@ -107,28 +99,26 @@ def made(live: LiveSnapshot, parts: dict[str, Any]) -> RequestContext:
     return ctx
 
 
-@given(contexts, contexts, st.sets(st.sampled_from(NAMES), min_size=1, max_size=3), places, texts)
+@given(contexts, st.sampled_from(PLACES), st.sampled_from(["gpt-4o", *TEXTS]))
 def test_an_event_by_its_form_is_the_drafted_one(
-    live: LiveSnapshot,
-    one: dict[str, Any],
-    other: dict[str, Any],
-    names: set[str],
-    place: Place,
-    model: str,
+    live: LiveSnapshot, parts: dict[str, Any], place: Place, model: str
 ) -> None:
-    """Two requests of one snapshot, alike but for a few things: neither takes the other's form."""
-    for parts in (one, {**one, **{name: other[name] for name in names}}):
-        assert_as_drafted(made(live, parts), place, model)
+    """All are requests of one snapshot: the forms of those before are there to be mistaken."""
+    assert_as_drafted(made(live, parts), place, model)
 
 
-@given(wishes, wishes)
-def test_every_wish_is_told_apart(
-    live: LiveSnapshot, one: CallerWishes, other: CallerWishes
+@pytest.mark.parametrize("name", CHOICES)
+def test_requests_that_differ_in_one_thing_keep_to_their_own_form(
+    live: LiveSnapshot, name: str
 ) -> None:
-    for name in CallerWishes._fields:
-        mixed = one._replace(**{name: getattr(other, name)})
-        for each in (one, mixed):
-            assert_as_drafted(request_context(live, wishes=each), PLACE, "gpt-4o")
+    for value in [*CHOICES[name], *CHOICES[name]]:
+        assert_as_drafted(made(live, {**MOST, name: value}), PLACE, "gpt-4o")
+
+
+def test_attempts_at_other_places_keep_to_their_own_form(live: LiveSnapshot) -> None:
+    for place in [*PLACES, *PLACES]:
+        for model in ("gpt-4o", "other"):
+            assert_as_drafted(made(live, MOST), place, model)
 
 
 def test_ends_share_nothing_that_can_be_changed(live: LiveSnapshot) -> None:
