@@ -36,6 +36,7 @@ from proxy.realtime import Realtime
 from proxy.recorder import Recorder
 from proxy.resources.ownership import OwnershipMap
 from proxy.resources.relay import ResourceRelay
+from proxy.strict_server import StrictRunner
 from proxy.unmetered import UnmeteredSpool
 from proxy.upstream import UpstreamCaller
 from proxy.upstream_client import AiohttpClient
@@ -175,7 +176,7 @@ async def run_proxy(
         process.pipeline, process.relay, process.realtime, process.health, limits.max_body_bytes
     )
     # Cancellation tells a handler that its caller left; without it abandoned streams run on.
-    runner = web.AppRunner(
+    runner = StrictRunner(
         app, handle_signals=False, access_log=None, handler_cancellation=True,
         shutdown_timeout=1.0, keepalive_timeout=75.0,
     )  # fmt: skip
