@@ -92,6 +92,8 @@ class StrictProtocol(web.RequestHandler):
         """Send an answer; aiohttp's own refusals (no such target, Expect) in our shape."""
         if isinstance(resp, web.HTTPException):
             resp = _last(GatewayError(resp.status, "http_error", f"{resp.reason}."))
+        if not request.content.is_eof():
+            resp.force_close()  # what comes next may be the rest of the body, or never come
         return super().finish_response(request, resp, start_time)
 
 
@@ -108,6 +110,20 @@ def _last(error: GatewayError) -> web.Response:
     response = error_response(error, {})
     response.force_close()
     return response
+
+
+async def check_expectation(request: web.Request) -> None:
+    """Refuse what cannot be met; the body is asked for by whoever reads it (see `invite_body`)."""
+    expected = request.headers.get("Expect", "").lower()
+    if request.version == HttpVersion11 and expected != "100-continue":
+        raise web.HTTPExpectationFailed
+
+
+async def invite_body(request: web.Request) -> None:
+    """Tell a caller who waits for it to send the body: it is known, admitted, and has room."""
+    if "Expect" in request.headers and request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # nothing of the answer is out yet
 
 
 class StrictServer(web.Server):
