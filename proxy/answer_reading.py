@@ -86,7 +86,7 @@ class AnswerReader:
             body = translated_error(body, prepared.translator)
             failure = failure_of_status(reply.status, headers, body, self._clock.now())
             raise failed_attempt(end, failure)
-        if headers.get("Content-Type", "").startswith(STREAM_TYPES):
+        if headers.get("Content-Type", "").lower().startswith(STREAM_TYPES):
             if not ctx.is_streaming:
                 message = "The upstream sent a stream that nobody asked for."
                 raise failed_attempt(end, unusable(message))

@@ -15,6 +15,7 @@ from optimizer.caching import TRANSPORT_FIELDS, allows_store, is_deterministic
 from proxy.context import CallerWishes, RequestContext
 from proxy.dialects.reading import model_of
 from proxy.errors import GatewayError, InvalidRequestError
+from proxy.strict_server import invite_body
 
 BODY_DEADLINE_S = 60.0
 MOST_TAGS = 16
@@ -113,6 +114,7 @@ async def read_body(request: web.Request, max_body_bytes: int) -> bytes:
         if request.content.is_eof():  # it came with the head: nothing to wait for
             return await request.read()
         async with asyncio.timeout(BODY_DEADLINE_S):
+            await invite_body(request)
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise _too_large(max_body_bytes) from error

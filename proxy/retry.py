@@ -106,7 +106,15 @@ def failure_of_status(status: int, headers: Mapping[str, str], body: bytes, now:
             may_have_run=False,
         )
     if status < 400:
-        return unusable(f"The upstream answered with a redirect ({status}).")
+        # Nothing ran there, and asking the same address again would lead away again.
+        return Failure(
+            Outcome.upstream_error,
+            0,
+            "upstream_unusable_answer",
+            f"The upstream answered with a redirect ({status}).",
+            "elsewhere",
+            may_have_run=False,
+        )
     is_retryable = status in RETRYABLE_STATUSES or status >= 500
     cure: Cure = "anywhere" if is_retryable else "none"
     return Failure(

@@ -23,6 +23,7 @@ from proxy.pipeline import Pipeline
 from proxy.ready_response import ReadyResponse
 from proxy.realtime import Realtime
 from proxy.resources.relay import ResourceRelay
+from proxy.strict_server import check_expectation
 
 logger = logging.getLogger(__name__)
 
@@ -230,9 +231,10 @@ def direct_answerers(pipeline: Pipeline) -> dict[str, Answerer]:
 def add_routes(app: web.Application) -> None:
     """Register every route: what is not listed here does not answer."""
     for method, path, handler in ROUTES:
-        app.router.add_route(method, path, handler)
+        app.router.add_route(method, path, handler, expect_handler=check_expectation)
     for method, path, handler in GUARDED:
         is_own = handler is relay
-        app.router.add_route(method, path, handler if is_own else speak_openai(handler))
+        shown = handler if is_own else speak_openai(handler)
+        app.router.add_route(method, path, shown, expect_handler=check_expectation)
         if method == "GET" and not is_own:
             app.router.add_route("HEAD", path, speak_openai(handler))

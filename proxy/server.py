@@ -10,10 +10,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
-from aiohttp.web_protocol import RequestHandler
 
 from proxy.front import Answerer, Front
 from proxy.known_heads import HeadBook
+from proxy.strict_server import StrictRunner, StrictServer
 
 PARSE_BUFFER_BYTES = 65_536
 LARGEST_LINE_BYTES = 8190
@@ -21,7 +21,7 @@ MOST_HEADERS = 128
 SWEEP_S = 1.0
 
 
-class DirectServer(web.Server):
+class DirectServer(StrictServer):
     """Answers plain calls to the paths in `answerers`; all others get the application's way."""
 
     def __init__(self, application: web.Server, answerers: Mapping[str, Answerer]) -> None:
@@ -41,8 +41,8 @@ class DirectServer(web.Server):
         """Make the protocol of a new connection."""
         return Front(self, self._loop)
 
-    def make_handler(self) -> RequestHandler:
-        """Make aiohttp's own protocol, for a connection that is handed over."""
+    def make_handler(self) -> web.RequestHandler:
+        """Make the strict protocol, for a connection that is handed over."""
         return super().__call__()
 
     def pre_shutdown(self) -> None:
@@ -78,8 +78,8 @@ class DirectServer(web.Server):
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
 
-class DirectRunner(web.AppRunner):
-    """aiohttp's runner of an application, around a DirectServer."""
+class DirectRunner(StrictRunner):
+    """Runs an application behind a DirectServer."""
 
     __slots__ = ("_answerers",)
 

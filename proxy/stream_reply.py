@@ -26,6 +26,7 @@ from proxy.recorder import Recorder, buckets_of, put_usage
 from proxy.reply_headers import STREAM_HEADERS, answer_headers
 from proxy.streaming.framing import OversizedEventError, split_events
 from proxy.streaming.replay import as_stream
+from proxy.streaming.unreadable import UNREADABLE
 from proxy.upstream_client import TimeoutFault, UpstreamFault
 from proxy.wire_headers import header_text
 
@@ -125,14 +126,16 @@ class StreamReply:
     async def _end(self, tap: StreamTap, end: AttemptEnd) -> None:
         """Settle the outcome, write END, then let the caller see the end."""
         if tap.error is not None:
-            self._note(end, Outcome.upstream_error, "upstream_stream_error")
+            is_readable = tap.error is not UNREADABLE
+            code = "upstream_stream_error" if is_readable else "upstream_event_unreadable"
+            self._note(end, Outcome.upstream_error, code)
         elif not tap.is_done and end.outcome is Outcome.internal_error:
             self._note(end, Outcome.truncated, "upstream_stream_cut")
         elif tap.is_done:
             end.outcome = Outcome.ok
         if end.outcome is Outcome.ok:
             last = self._receipt(end) + tap.held
-        elif tap.error is not None:
+        elif tap.error is not None and tap.error is not UNREADABLE:
             last = tap.held
         else:
             last = self._error_event(tap, "The upstream's stream broke off.", end.error_code)

@@ -21,6 +21,7 @@ from proxy.resources.multipart import (
     find_model,
     form_references,
 )
+from proxy.strict_server import invite_body
 
 LARGEST_UPLOAD_BYTES = 536_870_912  # what OpenAI takes as one file
 
@@ -94,6 +95,7 @@ async def _read_form(request: web.Request, content_type: str) -> Incoming:
     peeked = bytearray()
     found: FormField | None = None
     reader = request.content
+    await invite_body(request)
     while len(peeked) < PEEK_BYTES and found is None and not reader.at_eof():
         async with asyncio.timeout(BODY_DEADLINE_S):
             chunk = await reader.readany()

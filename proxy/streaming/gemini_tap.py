@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from proxy.streaming.framing import EventFramer, data_of, split_events
+from proxy.streaming.unreadable import UNREADABLE, is_unreadable
 
 _MOST_CANDIDATES = 128
 _NOT_ENDED = "FINISH_REASON_UNSPECIFIED"
@@ -84,7 +85,7 @@ class GeminiTap:
         self._read(data)
         if self._has_failed():
             # The answer was not over: what was held goes out, the error in its place.
-            before, self.held = self.held, event
+            before, self.held = self.held, b"" if self.error is UNREADABLE else event
             return before
         before, self.held = self.held, b""
         if self._may_be_over():
@@ -104,6 +105,8 @@ class GeminiTap:
         try:
             doc = orjson.loads(data)
         except orjson.JSONDecodeError:
+            if is_unreadable(data):
+                self.error = UNREADABLE
             return
         if not isinstance(doc, dict):
             return

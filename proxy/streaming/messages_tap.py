@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from proxy.streaming.framing import EventFramer, data_of, split_events
+from proxy.streaming.unreadable import UNREADABLE, is_unreadable
 
 STOP = "message_stop"
 
@@ -79,9 +80,13 @@ class MessagesTap:
 
     def _read_event(self, event: bytes) -> bytes:
         """Learn from one event; return it, or b"" when it is held back."""
-        doc = _parse(payload_of(event))
+        data = payload_of(event)
+        doc = _parse(data)
         if not doc:
-            return event
+            if not is_unreadable(data):
+                return event
+            self.error = UNREADABLE  # nothing is held: the event itself must not go out
+            return b""
         self.has_events = True
         match doc.get("type"):
             case "message_start":

@@ -18,6 +18,7 @@ from proxy.streaming.responses_reading import (
     read_response_document,
     responses_units,
 )
+from proxy.streaming.unreadable import UNREADABLE, is_unreadable
 
 DONE = b"[DONE]"
 _DELTAS = (
@@ -130,7 +131,10 @@ class ResponsesTap:
             return b""  # no end of this dialect: passed on, it would make a cut look clean
         doc = _object_of(data)
         if doc is None:
-            return event
+            if not is_unreadable(data):
+                return event
+            self.error = UNREADABLE  # nothing is held: the event itself must not go out
+            return b""
         self.has_events = True
         self._last = event
         kind = doc.get("type")

@@ -12,6 +12,7 @@ import orjson
 
 from proxy.streaming.assemble import index_of
 from proxy.streaming.framing import EventFramer, data_of, split_events
+from proxy.streaming.unreadable import UNREADABLE, is_unreadable
 
 DONE = b"[DONE]"
 
@@ -88,7 +89,10 @@ class ChatStreamTap:
         try:
             doc = orjson.loads(data)
         except orjson.JSONDecodeError:
-            return event
+            if not is_unreadable(data):
+                return event
+            self.error = UNREADABLE  # nothing is held: the event itself must not go out
+            return b""
         if not isinstance(doc, dict):
             return event
         self.has_events = True

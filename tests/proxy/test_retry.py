@@ -55,7 +55,7 @@ def failed(status: int, **headers: str) -> Failure:
         *[(status, "none", False) for status in (400, 402, 405, 409, 413, 415, 422, 451)],
         *[(status, "anywhere", True) for status in (408, 425, 500, 502, 503, 504, 520, 529, 599)],
         *[(status, "elsewhere", True) for status in (401, 403)],
-        *[(status, "anywhere", True) for status in (301, 302, 304, 307, 308)],
+        *[(status, "elsewhere", True) for status in (301, 302, 304, 307, 308)],
         (404, "elsewhere", False),
         (429, "anywhere", False),
     ],

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from proxy.streaming.gemini_tap import GeminiTap
+from proxy.streaming.unreadable import UNREADABLE
 from tests.proxy.providers.gemini_goldens import as_stream, golden, goldens
 
 ROOM_BYTES = 1_000_000
@@ -116,11 +117,18 @@ def test_blocked_prompt_is_an_end() -> None:
 
 def test_what_is_no_answer_passes_and_is_no_end() -> None:
     tap = tapped()
-    data = b"data: {\n\ndata: [1]\n\ndata: [DONE]\n\n"
+    data = b"data: [1]\n\ndata: [DONE]\n\n"
     assert tap.feed(data) == data
     tap.finish()
     assert not tap.is_done
     assert not tap.has_events
+
+
+def test_an_event_that_is_not_json_ends_the_stream_as_an_error() -> None:
+    tap = tapped()
+    assert tap.feed(b"data: {\n\ndata: [1]\n\n") == b""
+    tap.finish()
+    assert (tap.error, tap.held, tap.is_done) == (UNREADABLE, b"", False)
 
 
 def test_too_large_to_keep() -> None:

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from proxy.streaming.messages_tap import MessagesTap, payload_of
+from proxy.streaming.unreadable import UNREADABLE
 
 
 def event_of(doc: dict[str, Any], line_end: str = "\n") -> bytes:
@@ -103,7 +104,6 @@ def test_what_does_not_fit_is_not_kept() -> None:
     "event",
     [
         b": ping\n\n",
-        b"data: not json\n\n",
         b"event: x\ndata: [1]\n\n",
         b'data: {"type":"message_start","message":7}\n\n',
         b'data: {"type":"message_delta","delta":[],"usage":"x"}\n\n',
@@ -115,6 +115,12 @@ def test_strange_events_pass_untouched(event: bytes) -> None:
     assert tap.feed(event) == event
     assert tap.usage is None
     assert not tap.is_done
+
+
+def test_an_event_that_is_not_json_ends_the_stream_as_an_error() -> None:
+    tap = MessagesTap(keeps_bytes_limit=100)
+    assert tap.feed(b"event: x\ndata: not json\n\n") == b""
+    assert (tap.error, tap.held, tap.is_done) == (UNREADABLE, b"", False)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.streaming.framing import LARGEST_EVENT_BYTES, OversizedEventError
 from proxy.streaming.responses_tap import ResponsesTap
+from proxy.streaming.unreadable import UNREADABLE
 from tests.proxy.samples import cuts
 
 USAGE = {"input_tokens": 9, "output_tokens": 4, "total_tokens": 13}
@@ -192,7 +193,6 @@ def test_an_unfinished_delta_is_no_end() -> None:
 @pytest.mark.parametrize(
     "odd",
     [
-        b"data: {\n\n",
         b"data: 7\n\n",
         b": ping\n\n",
         b'data: {"type":["x"],"response":7}\n\n',
@@ -204,6 +204,12 @@ def test_what_nobody_understands_passes(odd: bytes) -> None:
     tap, out = tapped([opening(), odd])
     assert out == opening() + odd
     assert tap.error is None
+
+
+def test_an_event_that_is_not_json_ends_the_stream_as_an_error() -> None:
+    tap, out = tapped([opening(), b"data: {\n\n", delta("never")])
+    assert out == opening()
+    assert (tap.error, tap.held, tap.is_done) == (UNREADABLE, b"", False)
 
 
 def test_a_delta_whose_data_says_otherwise_is_no_delta() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.streaming.framing import LARGEST_EVENT_BYTES, OversizedEventError
 from proxy.streaming.tap import ChatStreamTap
+from proxy.streaming.unreadable import UNREADABLE
 from tests.proxy.samples import (
     USAGE,
     chunk,
@@ -215,12 +216,21 @@ def test_wrong_types_pass_and_teach_nothing(document: Any) -> None:
     assert (tap.usage, tap.finish_reasons, tap.service_tier) == (None, {}, "")
 
 
-@pytest.mark.parametrize("garbage", [b"<html>", b"{", b'{"a": NaN}', b'"\xff"', b"[" * 5000])
-def test_garbage_passes_and_is_no_sign_of_life(garbage: bytes) -> None:
-    """Until a real event came, a failure can still be hidden: garbage is none."""
-    tap, out = tapped([b"data: " + garbage + b"\n\n"])
-    assert out == b"data: " + garbage + b"\n\n"
-    assert not tap.has_events
+@pytest.mark.parametrize("garbage", [b"<html>", b"{", b'"\xff"', b"[" * 100_000])
+def test_an_event_that_is_not_json_ends_the_stream_as_an_error(garbage: bytes) -> None:
+    """Clients would fail on it with an error of their own parser; nothing after it passes."""
+    opening = event_of(chunk({"role": "assistant"}))
+    tap, out = tapped([opening + b"data: " + garbage + b"\n\n" + DONE])
+    assert out == opening
+    assert (tap.error, tap.held, tap.kept_stream) == (UNREADABLE, b"", None)
+
+
+def test_numbers_only_some_parsers_read_pass_and_are_no_sign_of_life() -> None:
+    """Until a real event came, a failure can still be hidden."""
+    event = b'data: {"a": NaN}\n\n'
+    tap, out = tapped([event])
+    assert out == event
+    assert (tap.has_events, tap.error) == (False, None)
 
 
 def test_comments_are_no_sign_of_life() -> None:
