@@ -143,6 +143,14 @@ class Admission:
             self.metrics.count("apex_auth_failures_total")
             raise
 
+    def note_early_departure(self, ctx: RequestContext, request: DirectRequest) -> None:
+        """Record a known caller who left before its request was whole."""
+        try:
+            self._identify(ctx, request)
+            self._note_departure(ctx)
+        except (GatewayError, LogWriteError):
+            return  # nobody is there to be told
+
     def _note_departure(self, ctx: RequestContext) -> None:
         """The caller left: the open attempt ends as client_closed, and so does one never opened."""
         if ctx.open_end is None:

@@ -35,6 +35,9 @@ class Answerer(Protocol):
     def answer(self, request: "DirectRequest") -> Awaitable[web.StreamResponse]:
         """Answer."""
 
+    def note_departure(self, request: "DirectRequest") -> None:
+        """Record a caller who left before the body was whole."""
+
 
 class DirectRequest:
     """A plain call: what the pipeline reads of a request, without what it does not."""
@@ -70,7 +73,7 @@ class DirectRequest:
 class Front(BaseProtocol):
     """One caller's connection for as long as its calls are plain."""
 
-    __slots__ = ("_busy_since", "_cache", "_needed", "_server", "_task", "_unread", "is_closing")
+    __slots__ = ("_begun", "_busy_since", "_needed", "_server", "_task", "_unread", "is_closing")
 
     ssl_context = peername = sockname = None  # read by aiohttp's requests, used by none of ours
 
@@ -79,7 +82,8 @@ class Front(BaseProtocol):
         self._server = server
         self._task: asyncio.Task[None] | None = None
         self._unread: bytes | bytearray = b""
-        self._needed = 0
+        self._begun: KnownHead | None = None  # of a call whose body is still coming,
+        self._needed = 0  # and how many bytes it takes in all
         self._busy_since = 0.0
         self.is_closing = False
 
@@ -96,6 +100,8 @@ class Front(BaseProtocol):
         self._server.fronts.discard(self)
         if self._task is not None:
             self._task.cancel()  # its caller is gone
+        elif self._begun is not None:
+            self._begun.answerer.note_departure(DirectRequest(self._begun, b"", self))
 
     def data_received(self, data: bytes) -> None:
         if self._task is None and not self._unread:
@@ -117,7 +123,7 @@ class Front(BaseProtocol):
     # --- reading
 
     def _read_unread(self) -> None:
-        data, self._unread = bytes(self._unread), b""
+        data, self._unread, self._begun = bytes(self._unread), b"", None
         self._read(data)
 
     def _read(self, data: bytes) -> None:
@@ -130,7 +136,7 @@ class Front(BaseProtocol):
         head, length = found
         rest = len(data) - end - 4 - length
         if rest < 0:
-            self._unread, self._needed = data, len(data) - rest
+            self._unread, self._needed, self._begun = data, len(data) - rest, head
             self._busy_since = self._loop.time()
             return
         body = data[end + 4 : end + 4 + length]
@@ -213,7 +219,7 @@ class Front(BaseProtocol):
             return
         waited_s = now - self._busy_since
         if self._unread and waited_s > begun_s:
-            data, self._unread = bytes(self._unread), b""
+            data, self._unread, self._begun = bytes(self._unread), b"", None
             self.hand_over(data)
         elif waited_s > idle_s:
             self.force_close()

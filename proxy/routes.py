@@ -222,6 +222,11 @@ class DialectAnswerer:
         """Answer by all stages."""
         return self._pipeline.handle(request, self._dialect)
 
+    def note_departure(self, request: DirectRequest) -> None:
+        """Record a caller who left before the body was whole."""
+        admission = self._pipeline.admission
+        admission.note_early_departure(admission.open(self._dialect), request)
+
 
 def direct_answerers(pipeline: Pipeline) -> dict[str, Answerer]:
     """Return who answers the dialects' paths without a router."""
