@@ -6,6 +6,7 @@ then on failures can only be told in the stream.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -23,7 +24,11 @@ class KeepAlive:
         response: web.StreamResponse,
         patience_s: float,
         tasks: TaskOwner,
+        *,
+        before: Callable[[], None] = lambda: None,
     ) -> None:
+        """`before` is called before the headers go out."""
+        self._before = before
         self._request = request
         self._response = response
         self._patience_s = patience_s
@@ -44,6 +49,7 @@ class KeepAlive:
 
     async def _beat(self) -> None:
         try:
+            self._before()
             await self._response.prepare(self._request)
             while True:
                 await self._response.write(COMMENT)

@@ -176,7 +176,6 @@ class Pipeline:
         landed: StoredAnswer | None = None
         try:
             stored = await self._find(ctx, plan)
-            reply.refresh_headers()
             if stored is not None:
                 await reply.stop_waiting()
                 await reply.replay(stored)
@@ -231,7 +230,7 @@ class Pipeline:
             if answer.reply is not None:
                 answer.reply.close()
             raise
-        if answer.tap.is_done:
+        if answer.reply is not None and answer.tap.is_done and not answer.reply.is_over:
             self.tasks.start(drain(answer), "drain")
         elif answer.reply is not None:
             answer.reply.close()

@@ -20,6 +20,7 @@ from proxy.context import RequestContext
 from proxy.dialects.dialect import StreamTap
 from proxy.error_shapes import shape_error_event
 from proxy.errors import ClientGoneError, GatewayError, error_document
+from proxy.event_stream import EventStream
 from proxy.keep_alive import KeepAlive
 from proxy.receipts import cost_headers, receipt
 from proxy.recorder import Recorder, buckets_of, put_usage
@@ -53,21 +54,21 @@ class StreamReply:
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
-        self.response = web.StreamResponse(headers=STREAM_HEADERS)
-        self.response.headers.update(answer_headers(ctx, {}))
+        self.response = EventStream(headers=STREAM_HEADERS)
         self._has_ended = False
         patience_s = ctx.live.snapshot.timeouts.stream_headers_s
-        self._keep_alive = KeepAlive(request, self.response, patience_s, tasks)
+        self._keep_alive = KeepAlive(
+            request, self.response, patience_s, tasks, before=self._put_headers
+        )
 
     @property
     def has_begun(self) -> bool:
         """Whether headers are out, so that an error must be told in the stream."""
         return self.response.prepared
 
-    def refresh_headers(self) -> None:
-        """Take in what the cache has said meanwhile, for headers that go out early."""
-        if not self.has_begun:
-            self.response.headers.update(answer_headers(self._ctx, {}))
+    def _put_headers(self) -> None:
+        """Say what is known already, for headers that go out before there is an answer."""
+        self.response.headers.update(answer_headers(self._ctx, {}))
 
     async def stop_waiting(self) -> None:
         """End the keep-alive; called once, when the answer or the failure is known."""
@@ -107,8 +108,8 @@ class StreamReply:
         async for chunk in answer.chunks:
             out = tap.feed(chunk)
             if out:
-                if self._may_block(out):  # which is no stall of the upstream
-                    reply.deadline = total_at
+                if self._may_block(out):
+                    reply.deadline = total_at  # a slow caller is no stall of the upstream
                 await self._write(out)
             if tap.is_done or tap.error is not None:
                 return
@@ -140,8 +141,7 @@ class StreamReply:
         else:
             last = self._error_event(tap, "The upstream's stream broke off.", end.error_code)
         self._recorder.finish(self._ctx)
-        await self._write(last)
-        await self._eof()
+        await self._write_last(last)
 
     def _read_tap(self, answer: UpstreamAnswer, tap: StreamTap) -> None:
         end = answer.end
@@ -203,8 +203,7 @@ class StreamReply:
             if size >= WRITE_BYTES:
                 await self._write(b"".join(batch))
                 batch, size = [], 0
-        await self._write(b"".join([*batch, self._receipt(end), self._ctx.dialect.replay_end]))
-        await self._eof()
+        await self._write_last(b"".join([*batch, self._receipt(end), self._ctx.dialect.replay_end]))
 
     def _events_of(self, answer: StoredAnswer) -> Iterable[bytes]:
         """The events of a stored answer; chat's usage and end are told as the caller asked."""
@@ -217,8 +216,7 @@ class StreamReply:
         if self._has_ended:
             return
         shape = self._ctx.dialect.error_shape
-        await self._write(shape_error_event(error.document(), error.status, shape))
-        await self._eof()
+        await self._write_last(shape_error_event(error.document(), error.status, shape))
 
     def _error_event(self, tap: StreamTap, message: str, code: str) -> bytes:
         document = error_document(message, "server_error", None, code)
@@ -235,21 +233,42 @@ class StreamReply:
     async def _write(self, data: bytes) -> None:
         if not data:
             return
-        end = self._ctx.open_end
-        if end is not None:
-            room_bytes = SAMPLE_BYTES - end.response_bytes
-            if room_bytes > 0:
-                self._ctx.answer_sample.append(data[:room_bytes])
-            end.response_bytes += len(data)
+        self._note_written(data)
         try:
             if not self._may_block(data):
-                await self.response.write(data)
+                if not self.response.put(data):
+                    await self.response.write(data)
                 return
             async with asyncio.timeout(self._ctx.live.snapshot.timeouts.idle_s):
                 await self.response.write(data)
         except OSError as error:  # TimeoutError is one: who does not read is as good as gone
             self._cut()
             raise ClientGoneError from error
+
+    async def _write_last(self, data: bytes) -> None:
+        """Write what ends the stream, and the end of the body."""
+        if self._may_block(data):
+            await self._write(data)
+        else:
+            try:
+                self._has_ended = self.response.put_last(data)
+            except OSError as error:
+                self._cut()
+                raise ClientGoneError from error
+            if self._has_ended:
+                self._note_written(data)
+                return
+            await self._write(data)
+        await self._eof()
+
+    def _note_written(self, data: bytes) -> None:
+        """Count what the caller gets; the beginning is kept for an estimate, should usage lack."""
+        end = self._ctx.open_end
+        if end is not None:
+            room_bytes = SAMPLE_BYTES - end.response_bytes
+            if room_bytes > 0:
+                self._ctx.answer_sample.append(data[:room_bytes])
+            end.response_bytes += len(data)
 
     def _cut(self) -> None:
         if self._request.transport is not None:

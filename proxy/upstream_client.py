@@ -78,6 +78,10 @@ class UpstreamReply(Protocol):
     def headers(self) -> Mapping[str, str]:
         """Response headers, names in any case."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is expected: the answer is whole, broken or closed."""
+
     async def read(self, limit_bytes: int) -> bytes:
         """Read the whole body; BrokenFault when cut or larger than the limit, or TimeoutFault."""
 
@@ -106,6 +110,10 @@ class AiohttpReply:
         self.deadline = deadline
         self.status = response.status
         self.headers = response.headers
+
+    @property
+    def is_over(self) -> bool:
+        return self._response.content.at_eof()
 
     async def read(self, limit_bytes: int) -> bytes:
         length = self._response.content_length

@@ -29,6 +29,11 @@ class EventFramer:
         self._held = bytearray()
 
     @property
+    def is_holding(self) -> bool:
+        """Whether an event has begun that has not ended yet."""
+        return bool(self._held)
+
+    @property
     def pending(self) -> bytes:
         """The beginning of an event that has not ended yet."""
         return bytes(self._held)

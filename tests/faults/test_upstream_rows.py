@@ -7,7 +7,7 @@ run at once, because most of their time is spent waiting.
 import asyncio
 from pathlib import Path
 
-import httpx
+import httpx2 as httpx
 import pytest
 import uvloop
 

@@ -21,6 +21,30 @@ from tests.proxy.samples import (
 )
 
 DONE = b"data: [DONE]\n\n"
+PLAIN = event_of(chunk({"content": "a"}))
+ODD_CHUNKS = [
+    PLAIN,
+    PLAIN,
+    PLAIN * 2,
+    PLAIN.replace(b"\n", b"\r\n"),
+    PLAIN.removeprefix(b"data: "),
+    b"event: x\n" + PLAIN,
+    b"\n" + PLAIN,
+    event_of(chunk({"content": "a"}, model="other")),
+    event_of(chunk({"content": "a"}, service_tier="flex")),
+    event_of(chunk({"content": "a"}, usage=USAGE)),
+    event_of(chunk({"content": "a"}, usage=None)),
+    event_of(chunk({}, "stop")),
+    event_of(chunk({}, choices=[])),
+    event_of(chunk({}, choices=[{"index": 0}])),
+    event_of(chunk({}, choices=[{"index": 1, "finish_reason": "length", "delta": {}}] * 2)),
+    event_of({"error": {"message": "no"}}),
+    event_of([1]),
+    event_of(usage_chunk()),
+    b"data: {not json\n\n",
+    b": comment\n\n",
+    DONE,
+]
 
 
 def tapped(
@@ -255,3 +279,20 @@ def test_an_endless_event_is_refused() -> None:
         tap.feed(piece)
     with pytest.raises(OversizedEventError):
         tap.feed(piece)
+
+
+@given(st.lists(st.sampled_from(ODD_CHUNKS), min_size=1, max_size=8), st.booleans())
+def test_the_lane_for_plain_chunks_says_what_the_other_says(
+    chunks: list[bytes], strips: bool
+) -> None:
+    """A tap that gets bytes one by one never meets the plain lane: both learn and pass the same."""
+    quick, slow = (ChatStreamTap(strips_usage=strips, keeps_bytes_limit=10_000) for _ in range(2))
+    passed = [b"".join(map(quick.feed, chunks)), b""]
+    for chunk in chunks:
+        passed[1] += b"".join(slow.feed(chunk[at : at + 1]) for at in range(len(chunk)))
+    assert passed[0] == passed[1]
+    for name in (
+        "usage", "model", "service_tier", "finish_reasons", "error", "is_done", "has_events",
+        "held", "kept_stream",
+    ):  # fmt: skip
+        assert getattr(quick, name) == getattr(slow, name), name
