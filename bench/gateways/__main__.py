@@ -19,7 +19,7 @@ from bench.gateways.peers import peers
 from bench.gateways.places import DOCS, KEPT, describe_machine, peers_directory
 from bench.gateways.processes import BenchError
 from bench.gateways.rounds import Contest, say
-from bench.gateways.scenarios import find_scenario
+from bench.gateways.scenarios import SUSTAINED
 
 
 def main() -> int:
@@ -64,7 +64,7 @@ def measure(arguments: argparse.Namespace) -> Report:
         try:
             contest.start_all(line_up(place, with_peers=arguments.peers))
             contest.run_scenarios()
-            contest.keep_loading("apex", find_scenario("miss-1k"), arguments.load_minutes)
+            contest.keep_loading("apex", SUSTAINED, arguments.load_minutes)
         finally:
             contest.stop_all()
             mock.stop()

@@ -8,7 +8,7 @@ from typing import Any
 from bench.gateways.apex_home import ROOT, environment_of
 from bench.gateways.processes import clean_environment
 
-ASK_S = 300
+ASK_S = 900
 
 
 def describe_records(python: str, home: Path) -> str:

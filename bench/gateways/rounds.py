@@ -101,7 +101,11 @@ class Contest:
         if running is None or not minutes:
             return
         say(f"{minutes:g} minutes of load on {running.contestant.title}")
-        run_load(self._place.work, running.contestant, scenario, 0, minutes * 60)
+        try:
+            run_load(self._place.work, running.contestant, scenario, 0, minutes * 60)
+        except BenchError as error:
+            self._report.entries[name].troubles[scenario.title] = one_line(error)
+            return
         self._report.entries[name].loaded_mib = pss_mib(running.tree())
         self._report.load_minutes = minutes
 

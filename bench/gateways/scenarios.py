@@ -68,6 +68,9 @@ SCENARIOS = (
     ),
 )  # fmt: skip
 
+SUSTAINED_RPS = 1000  # as much as the shipper can take beside the load on one core
+SUSTAINED = Scenario("sustained", "Sustained load", f"-c 64 -r {SUSTAINED_RPS}", 800, ("apex",))
+
 
 def find_scenario(name: str) -> Scenario:
     return next(each for each in SCENARIOS if each.name == name)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bench.gateways.figures import Entry, Report, Spread
 from bench.gateways.floors import FLOORS, Floor
-from bench.gateways.scenarios import SCENARIOS, Scenario
+from bench.gateways.scenarios import SCENARIOS, SUSTAINED_RPS, Scenario
 
 Row = Sequence[str]
 Cell = Callable[[Report, str, str], str]  # report, scenario, gateway
@@ -164,8 +164,10 @@ def shortened(reason: str, most_characters: int = 60) -> str:
 
 
 def memory_note(report: Report) -> str:
-    length = f"{report.load_minutes:g} more minutes of load" if report.load_minutes else ""
-    after = f"ours after {length}" if length else "all after the rounds above"
+    after = "after load: after the rounds above"
+    if report.load_minutes:
+        length = f"{report.load_minutes:g} minutes at {SUSTAINED_RPS} requests a second"
+        after += f", ours after {length} more"
     return f"PSS of all processes of a gateway; {after}. Cold start: to the first correct answer."
 
 
