@@ -12,8 +12,7 @@ from bench.gateways.processes import (
     BenchError,
     Started,
     clean_environment,
-    niceness,
-    pinned,
+    run_on,
     start_on,
 )
 from bench.gateways.scenarios import MOCK_EVENTS, Scenario, body_of
@@ -44,13 +43,8 @@ def run_load(
     """One line of lg.c. BenchError when it did not finish, or nothing was answered correctly."""
     body = work / "body.json"
     body.write_bytes(body_of(scenario, contestant.model, variant))
-    command = pinned(LOAD_CORE, arguments(work, contestant, scenario, seconds), niceness())
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=seconds * 2 + DRAIN_S
-        )
-    except subprocess.SubprocessError as error:
-        raise BenchError(f"the load generator did not finish: {error}") from error
+    command = arguments(work, contestant, scenario, seconds)
+    done = run_on(LOAD_CORE, command, seconds * 2 + DRAIN_S)
     return read_answer(done.stdout, done.stderr)
 
 

@@ -66,10 +66,33 @@ def start_on(
             pinned(cores, command, nice), env=environment, cwd=log.parent, pass_fds=pass_fds,
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
-    # A session of its own is a scheduling group of its own, and the group has a niceness too.
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{process.pid}/autogroup").write_text(str(nice))
+    set_group_niceness(process.pid, nice)
     return Started(process, log)
+
+
+def run_on(
+    cores: str, command: Sequence[str], timeout_s: float
+) -> subprocess.CompletedProcess[str]:
+    """Run to its end on these cores, with what it printed. BenchError when it takes longer."""
+    with subprocess.Popen(
+        pinned(cores, command, niceness()), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        set_group_niceness(process.pid, niceness())
+        try:
+            printed, complaints = process.communicate(timeout=timeout_s)
+        except BaseException as error:
+            process.kill()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise BenchError(f"{command[0]} ran longer than {timeout_s:.0f} s") from error
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, printed, complaints)
+
+
+def set_group_niceness(pid: int, nice: int) -> None:
+    """A session of its own is a scheduling group of its own, and that has a niceness too."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
 
 
 def pinned(cores: str, command: Sequence[str], nice: int) -> list[str]:

@@ -25,7 +25,7 @@ from bench.profiling.stacks import build_tree, price_stages, read_stacks
 
 RATE_HZ = 250
 LEAD_S = 2.0  # the load begins before the sampling and ends after it
-MAIN_THREAD = "run_proxy (proxy/role.py"  # other threads idle, or write the log
+MAIN_THREAD = "<module> (main.py"  # the root of the thread that answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +100,19 @@ def sample(spy: Path, running: Running, work: Path, scenario: Scenario, seconds:
 
 def write(profile: Profile) -> None:
     """Flame graph and table of the main thread."""
-    stacks = read_stacks(profile.lines, MAIN_THREAD) or read_stacks(profile.lines)
+    stacks = read_stacks(profile.lines, MAIN_THREAD)
     prices = price_stages(stacks)
     samples = sum(stacks.values())
-    title = f"{profile.scenario.title}: {samples} samples of the proxy, {profile.python}"
+    beside = sum(read_stacks(profile.lines).values()) - samples
+    title = f"{profile.scenario.title}: {samples} samples of its main thread, {profile.python}"
     rows = [(each.stage, f"{each.own:.1%}", f"{each.inclusive:.1%}") for each in prices]
     page = "\n\n".join([
         "# Price of each stage",
         f"Written by `make profile`: {title}, {RATE_HZ} a second, under load on a core of its own.",
         "`own`: the innermost of these stages on the stack, so that the column adds up to 100%. "
         "`with callees`: the stage is somewhere on the stack.",
+        f"Other threads, such as the one that writes the log, had {beside} samples, most of them "
+        "in system calls.",
         table(("stage", "own", "with callees"), rows),
         "![Flame graph, widths are shares of the samples](profile.svg)",
     ])  # fmt: skip
