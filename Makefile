@@ -7,7 +7,8 @@ BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev lock run test test-long check lint format format-check types \
-        imports bench demo demo-calls migrate clean
+        imports bench bench-peers profile demo demo-calls \
+        migrate clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +46,14 @@ types: install-dev  ## mypy, strict
 imports: install-dev  ## who may import whom
 	$(BIN)/lint-imports
 
-bench: install  ## measure the gateway against a bare pass-through
-	bash bench/run.sh
+bench: install  ## measure the gateway beside aiohttp's yardsticks; table into docs/bench (4 min)
+	@$(BIN)/python -m bench.gateways
+
+bench-peers: install  ## the same beside nginx, Envoy, TensorZero, Portkey, LiteLLM (bench/peers.sh installs them)
+	@$(BIN)/python -m bench.gateways --peers --seconds 3 --load-minutes 10
+
+profile: install  ## sample the proxy under load: price of each stage, flame graph into docs/bench
+	@$(BIN)/python -m bench.profiling
 
 demo: install  ## replay a real trace under two policies, through a throw-away gateway (3 min)
 	@$(BIN)/python -m bench.demo

@@ -1,6 +1,6 @@
 """The yardstick: what people write first. An aiohttp pass-through with no work of its own.
 
-Started by bench/run.py; uvloop, access log off, otherwise aiohttp's defaults.
+Started by bench/gateways; uvloop, access log off, otherwise aiohttp's defaults.
 """
 
 import argparse

@@ -88,7 +88,9 @@ def close_all(sockets: list[socket.socket]) -> None:
 
 def _open_sibling(first: socket.socket) -> socket.socket:
     sibling = socket.socket(first.family, socket.SOCK_STREAM)
-    sibling.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    # REUSEADDR as well: what it accepted inherits it, and then does not hold the port afterwards.
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        sibling.setsockopt(socket.SOL_SOCKET, option, 1)
     sibling.bind(first.getsockname())
     sibling.listen(BACKLOG)
     return sibling

@@ -1,0 +1,1 @@
+"""Netra Apex beside other gateways, alternating in one run: see docs/benchmarks.md."""

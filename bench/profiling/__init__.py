@@ -1,0 +1,1 @@
+"""Where the proxy spends its time: `make profile`, see docs/benchmarks.md."""
