@@ -288,8 +288,8 @@ def test_the_lane_for_plain_chunks_says_what_the_other_says(
     """A tap that gets bytes one by one never meets the plain lane: both learn and pass the same."""
     quick, slow = (ChatStreamTap(strips_usage=strips, keeps_bytes_limit=10_000) for _ in range(2))
     passed = [b"".join(map(quick.feed, chunks)), b""]
-    for chunk in chunks:
-        passed[1] += b"".join(slow.feed(chunk[at : at + 1]) for at in range(len(chunk)))
+    for piece in chunks:
+        passed[1] += b"".join(slow.feed(piece[at : at + 1]) for at in range(len(piece)))
     assert passed[0] == passed[1]
     for name in (
         "usage", "model", "service_tier", "finish_reasons", "error", "is_done", "has_events",
