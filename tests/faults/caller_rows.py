@@ -122,6 +122,13 @@ CALLER_ROWS = (
         "test_http_1_0_is_answered_to_the_connections_end",
     ),
     CallerRow(
+        "asks for an upgrade to h2c",
+        "is answered in HTTP/1.1, and the connection ends",
+        "ok",
+        ODD,
+        "test_an_upgrade_that_is_not_taken_ends_the_connection",
+    ),
+    CallerRow(
         "uploads a file of 100 MB",
         "streams through; memory stays below 16 MiB",
         "ok, usage none",
