@@ -3,11 +3,13 @@
 Built and served by roles/control.py. What is not in admin_api.auth.OPEN_ROUTES asks for the token.
 """
 
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from admin_api.auth import build_token_check
 from admin_api.context import CONTEXT, AdminContext
@@ -30,6 +32,18 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
+server_logger = logging.getLogger(f"{__name__}.server")
+
+
+def is_loggable(record: logging.LogRecord) -> bool:
+    """Tell our errors from those of the HTTP parser, which quote the request, its token too."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+server_logger.addFilter(is_loggable)
+
+
 def build_admin_app(context: AdminContext) -> web.Application:
     """The application of one control process."""
     app = web.Application(
@@ -48,6 +62,7 @@ async def serve_admin(context: AdminContext, opened: socket.socket) -> AsyncIter
     runner = web.AppRunner(
         build_admin_app(context),
         access_log=None,
+        logger=server_logger,
         handle_signals=False,
         shutdown_timeout=SHUTDOWN_S,
     )

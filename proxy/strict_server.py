@@ -92,8 +92,10 @@ class StrictProtocol(web.RequestHandler):
         """Send an answer; aiohttp's own refusals (no such target, Expect) in our shape."""
         if isinstance(resp, web.HTTPException):
             resp = _last(GatewayError(resp.status, "http_error", f"{resp.reason}."))
-        if not request.content.is_eof():
-            resp.force_close()  # what comes next may be the rest of the body, or never come
+        # What comes next may be the rest of a body, or never come; and behind an upgrade that was
+        # not taken aiohttp loses what was pipelined.
+        if "Upgrade" in request.headers or not request.content.is_eof():
+            resp.force_close()
         return super().finish_response(request, resp, start_time)
 
 
@@ -150,7 +152,7 @@ def strictly(inner: Answer) -> Answer:
         if request.version == HttpVersion11 and "Transfer-Encoding" not in request.headers:
             return inner(request)
         error = oddity_of(request)
-        return inner(request) if error is None else _refuse(error)
+        return inner(request) if error is None else _refuse(request, error)
 
     return handle
 
@@ -168,5 +170,8 @@ def oddity_of(request: web.BaseRequest) -> GatewayError | None:
     return None
 
 
-async def _refuse(error: GatewayError) -> web.StreamResponse:
+async def _refuse(request: web.BaseRequest, error: GatewayError) -> web.StreamResponse:
+    """Answer and read no further: nobody can say what the bytes behind such a head are."""
+    request.protocol.close()
+    request.content.feed_eof()
     return _last(error)

@@ -15,6 +15,13 @@ from policies.model import Policy
 from proxy.dialects.table import DIALECTS, GEMINI_VERBS, OPENAI_PATHS
 from proxy.providers.families import FAMILIES
 from proxy.providers.matrix import HINTS, WAYS
+from tests.faults.bad_input_rows import INPUT_ROWS, input_table
+from tests.faults.caller_rows import caller_table
+from tests.faults.framing_rows import FRAMING_ROWS, framing_table
+from tests.faults.row import table_of
+from tests.faults.rows_bodies import BODY_ROWS
+from tests.faults.rows_status import CONNECTION_ROWS, STATUS_ROWS
+from tests.faults.rows_streams import BROKEN_STREAM_ROWS, UNUSUAL_STREAM_ROWS
 from tests.stacks.catalogue import stack_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,6 +79,16 @@ TABLES: dict[str, dict[str, tuple[str, str, Rows] | str]] = {
     "docs/dialects.md": {"dialects": dialect_table(), "hints": hint_table()},
     "docs/demo.md": {
         "origins": ("what", "kind", [(each.what, each.kind, each.how) for each in ORIGINS])
+    },
+    "docs/faults.md": {
+        "statuses": table_of(STATUS_ROWS),
+        "connections": table_of(CONNECTION_ROWS),
+        "bodies": table_of(BODY_ROWS),
+        "broken_streams": table_of(BROKEN_STREAM_ROWS),
+        "unusual_streams": table_of(UNUSUAL_STREAM_ROWS),
+        "callers": caller_table(),
+        "framing": framing_table(FRAMING_ROWS),
+        "inputs": input_table(INPUT_ROWS),
     },
     "docs/operating.md": {"metrics": ("metric", "kind, labels", metric_rows())},
 }

@@ -156,3 +156,14 @@ async def test_keys_are_shown_by_name(gateway: Gateway) -> None:
     assert row["key"] == "acme/app"
     _, detail = await gateway.admin(f"/admin/v1/requests/{request_id}")
     assert (detail["key"], detail["key_id"]) == ("acme/app", row["key_id"])
+
+
+async def test_nothing_of_a_broken_request_is_logged(gateway: Gateway) -> None:
+    """A head that is no HTTP may still hold the token."""
+    host, _, port = gateway.admin_url.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /admin/v1/usage HTTP/1.1\nAuthorization: Bearer this-very-secret\n\n")
+    async with asyncio.timeout(10):
+        assert (await reader.read(-1)).startswith(b"HTTP/1.0 400")
+    writer.close()
+    assert "this-very-secret" not in gateway.output

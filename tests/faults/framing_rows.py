@@ -26,6 +26,7 @@ class FramingRow:
     name: str
     status: int
     request: bytes
+    has_good_head: bool = False  # so that a call has begun when its body turns out to be broken
 
 
 def lengths(name: str, status: int, *lines: bytes, body: bytes = BODY) -> FramingRow:
@@ -40,7 +41,9 @@ def codings(name: str, status: int, *lines: bytes) -> FramingRow:
 
 
 def chunks(name: str, status: int, body: bytes) -> FramingRow:
-    return lengths(name, status, b"Transfer-Encoding: chunked", body=body)
+    """Make a row whose head is as it should be."""
+    head = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    return FramingRow(name, status, head + body, has_good_head=True)
 
 
 def heads(name: str, status: int, head: bytes) -> FramingRow:
@@ -110,17 +113,23 @@ FRAMING_ROWS = (
     heads("HTTP/1.2", 400, HEAD.replace(b"HTTP/1.1", b"HTTP/1.2")),
     heads("HTTP/2.0 in HTTP/1's words", 505, HEAD.replace(b"HTTP/1.1", b"HTTP/2.0")),
     FramingRow("no version (HTTP/0.9)", 505, b"POST /v1/chat/completions\r\n\r\n"),
-    FramingRow("the preface of HTTP/2", 400, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    FramingRow(
+        "the preface of HTTP/2", 400, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", has_good_head=True
+    ),
     FramingRow("a TLS hello", 400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
     FramingRow(
         "chunks in HTTP/1.0",
         400,
         HEAD.replace(b"/1.1", b"/1.0") + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNKS,
     ),
-    heads("an upgrade to h2c, not taken", 200, HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\n"),
     heads("a whole URL as the path", 200, HEAD.replace(b"/v1", b"http://other.example/v1")),
     FramingRow("`CONNECT`", 404, b"CONNECT 127.0.0.1:80 HTTP/1.1\r\n" + HOST + KEY + b"\r\n"),
-    heads("`Expect` of something else", 417, HEAD + b"Expect: 200-ok\r\n"),
+    FramingRow(
+        "`Expect` of something else",
+        417,
+        HEAD + b"Expect: 200-ok\r\n" + GOOD_LENGTH + b"\r\n\r\n" + BODY,
+        has_good_head=True,
+    ),
 )
 
 

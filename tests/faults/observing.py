@@ -11,7 +11,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import httpx2 as httpx
 import openai
 
 from policies.model import Policy
@@ -23,7 +22,7 @@ from tests.faults.places import open_place
 from tests.faults.row import Row, Seen
 from tests.gateway import wait_until
 from tests.proxy.calls import treated_user
-from tests.proxy_gateway import API_KEY, ProxyGateway, local_upstream
+from tests.proxy_gateway import ProxyGateway, local_upstream
 
 ALWAYS_CACHED = Policy.model_validate(
     {"name": "cached", "rules": [{"name": "all", "cache": {"when": "always"}}]}
@@ -42,10 +41,10 @@ class Bench:
     upstreams: dict[str, FaultUpstream]
 
 
-async def observe(row: Row, directory: Path, http: httpx.AsyncClient) -> dict[str, Seen]:
+async def observe(row: Row, directory: Path, client: openai.AsyncOpenAI) -> dict[str, Seen]:
     """Run the row in each of its ways; the result is by kind of call."""
     seen: dict[str, Seen] = {}
-    async with open_bench(row, directory, http) as bench:
+    async with open_bench(row, directory, client) as bench:
         for call in CALLS:
             if getattr(row, call) is not None:
                 seen[call] = await _observe_call(bench, row, call)
@@ -55,7 +54,7 @@ async def observe(row: Row, directory: Path, http: httpx.AsyncClient) -> dict[st
 
 
 @asynccontextmanager
-async def open_bench(row: Row, directory: Path, http: httpx.AsyncClient) -> AsyncIterator[Bench]:
+async def open_bench(row: Row, directory: Path, client: openai.AsyncOpenAI) -> AsyncIterator[Bench]:
     """Start the row's gateway with a model for every way to run it."""
     async with AsyncExitStack() as stack:
         scripted: dict[str, FaultUpstream] = {}
@@ -75,10 +74,7 @@ async def open_bench(row: Row, directory: Path, http: httpx.AsyncClient) -> Asyn
             directory, declared, models=models, policy=ALWAYS_CACHED, timeouts=row.timeouts
         )
         await stack.enter_async_context(gateway)
-        client = openai.AsyncOpenAI(
-            base_url=gateway.base_url, api_key=API_KEY, max_retries=0, http_client=http
-        )
-        yield Bench(gateway, client, scripted)
+        yield Bench(gateway, client.with_options(base_url=gateway.base_url), scripted)
 
 
 def _good(model: str) -> replies.Reply:

@@ -119,6 +119,20 @@ async def test_http_1_0_is_answered_to_the_connections_end(
     assert [end["outcome"] for end in gateway.ends()] == ["ok"]
 
 
+async def test_an_upgrade_that_is_not_taken_ends_the_connection(
+    gateway: ProxyGateway, upstream: FaultUpstream
+) -> None:
+    """What is pipelined behind it is not served, and the answer says so."""
+    caller = await RawCaller.to(gateway)
+    upgrading = request_of(HELLO, "Connection: Upgrade", "Upgrade: h2c")
+    caller.send(upgrading + request_of(HELLO | {"seed": 1}))
+    answer = await caller.answer()
+    assert answer.status == 200
+    assert b"connection: close" in answer.head.lower()
+    assert await caller.rest() == b""
+    assert len(upstream.calls) == 1
+
+
 @asynccontextmanager
 async def sink() -> AsyncIterator[tuple[str, list[int]]]:
     """An upstream that counts a form's bytes and keeps none; yields its URL and the counts."""
