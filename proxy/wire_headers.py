@@ -79,8 +79,8 @@ SENT_DOWN_PREFIXES = ("openai-", "x-ratelimit-", "anthropic-", "x-should-retry",
 SENT_DOWN_LINE = re.compile(
     "\r\n({}):[ \t]*([^\r]*)".format(
         "|".join([*sorted(SENT_DOWN), *(f"{each}[^:\r]*" for each in SENT_DOWN_PREFIXES)])
-    ).encode(),
-    re.IGNORECASE,
+    ),
+    re.IGNORECASE | re.ASCII,
 )
 
 
@@ -136,10 +136,10 @@ def headers_down(upstream: Mapping[str, str]) -> dict[str, str]:
 def _lines_down(raw: bytes) -> dict[str, str]:
     """Do the same with raw lines, of which only those that are kept are looked at."""
     kept: dict[str, str] = {}
-    for name, value in SENT_DOWN_LINE.findall(raw):
-        text = value.decode("utf-8", "surrogateescape").rstrip(" \t")
+    for name, value in SENT_DOWN_LINE.findall(raw.decode("utf-8", "surrogateescape")):
+        text = value.rstrip(" \t")
         if text.isprintable():
-            kept[name.decode("ascii").lower()] = text
+            kept[name.lower()] = text
     return kept
 
 
