@@ -13,9 +13,9 @@ LONGEST_LENGTH_DIGITS = 12
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 # Statuses with a body, whatever the request; a reason; lines that each begin with a name.
 PLAIN = re.compile(
-    rb"HTTP/1\.1 (200|[45]\d\d) [\x20-\x7e]*+(\r\n(?:" + TOKEN + rb":[^\r\n]*+\r\n)*+)"
+    rb"HTTP/1\.1 (200|[45]\d\d) [\x20-\x7e]*+(\r\n(?:" + TOKEN + rb":[^\r]*+\r\n)*+)"
 )
-FIELD_BYTES = bytes([*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)])
+FIELD_BYTES = bytes([*b"\t", *range(0x20, 0x7F), *range(0x80, 0x100)])
 CHUNKED = -1
 MOST_NEEDLES = 256
 _needles: dict[str, bytes] = {}
@@ -108,14 +108,16 @@ def read_plain_head(data: bytes) -> PlainHead | None:
         digits = _only(low, b"\r\ncontent-length:", at)
         is_number = digits.isdigit() and len(digits) <= LONGEST_LENGTH_DIGITS
         length = int(digits) if is_number and b"\r\ntransfer-encoding:" not in low else None
-    if length is None or not _is_kept_alive(low) or raw.translate(None, FIELD_BYTES):
+    breaks = raw.translate(None, FIELD_BYTES)
+    is_clean = breaks.count(b"\r\n") * 2 == len(breaks)  # no control character, no lone line feed
+    if length is None or not is_clean or not _is_kept_alive(low):
         return None
     return int(status), WireHeaders(raw, low), last + 2, length
 
 
 def _is_kept_alive(low: bytes) -> bool:
     """Whether the connection stays as it is after the answer, beyond doubt."""
-    if b"\r\nupgrade:" in low:
+    if b"upgrade:" in low:
         return False
     at = low.find(b"connection:")  # a proxy's, too
     if at < 0:

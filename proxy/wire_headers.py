@@ -78,7 +78,7 @@ SENT_DOWN = frozenset({"x-request-id", "request-id", "retry-after", "retry-after
 SENT_DOWN_PREFIXES = ("openai-", "x-ratelimit-", "anthropic-", "x-should-retry", "x-ms-")
 SENT_DOWN_LINE = re.compile(
     "\r\n({}):[ \t]*([^\r]*)".format(
-        "|".join([*sorted(SENT_DOWN), *(f"{each}[^:\r]*" for each in SENT_DOWN_PREFIXES)])
+        "|".join([*sorted(SENT_DOWN), *(f"{each}[^:]*+" for each in SENT_DOWN_PREFIXES)])
     ),
     re.IGNORECASE | re.ASCII,
 )
