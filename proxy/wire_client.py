@@ -66,14 +66,15 @@ class WireConnection(asyncio.Protocol):
 
         What came after the loop last looked would else be taken for the next answer.
         """
-        return self.is_usable and not self._poll.poll(0)
+        transport = self._transport
+        return transport is not None and not transport.is_closing() and not self._poll.poll(0)
 
-    def start(self, head: bytes, body: bytes) -> WireReply:
+    def start(self, head: bytes, body: bytes, deadline: float) -> WireReply:
         """Send a request; the answer arrives through the reply."""
         transport = self._transport
         if transport is None or transport.is_closing():
             raise UnreachableFault("connection closed", may_have_run=False)
-        reply = self.reply = WireReply(self)
+        reply = self.reply = WireReply(self, deadline)
         if len(body) <= SMALL_BODY_BYTES:
             transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body))
         else:
@@ -160,8 +161,7 @@ class WireClient:
         connection = self._take_idle(pool) if pool.idle else None
         if connection is None:
             connection = await self._connect(pool, connect_s, deadline)
-        reply = connection.start(head, body)
-        reply.deadline = deadline
+        reply = connection.start(head, body, deadline)
         if self._ticker is None:
             self._tick()
         try:

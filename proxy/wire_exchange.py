@@ -45,7 +45,6 @@ class WireReply:
     # Defaults are the class's own: an exchange writes down only what differs.
     status = 0
     headers: WireHeaders = NO_HEADERS
-    deadline = math.inf
     is_over = False  # nothing more is expected from the connection: whole, broken or closed
     is_reusable = False  # the connection has nothing of this exchange left on it
     _parser: httptools.HttpResponseParser | None = None
@@ -56,8 +55,9 @@ class WireReply:
     _fault: UpstreamFault | None = None
     _waiter: asyncio.Future[None] | None = None
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, deadline: float = math.inf) -> None:
         self._lane: Lane | None = lane
+        self.deadline = deadline
 
     @property
     def buffered_bytes(self) -> int:
@@ -85,7 +85,11 @@ class WireReply:
             return
         self.status, self.headers, size_bytes, length_bytes = plain
         self._has_head = self._has_length = True
-        if length_bytes == CHUNKED:
+        if len(data) - size_bytes == length_bytes:  # all of it, and no more
+            self.is_reusable = self._is_complete = True
+            self._buffer = data[size_bytes:]
+            self._end()
+        elif length_bytes == CHUNKED:
             parser = self._parser = httptools.HttpResponseParser(self)
             parser.feed_data(HEAD_OF_CHUNKS)
             if len(data) > size_bytes:
@@ -198,7 +202,7 @@ class WireReply:
     async def wait_head(self) -> None:
         """Wait until status and headers are known; raises UpstreamFault."""
         while not self._has_head:
-            await self._wait()
+            await self._change()
 
     async def read(self, limit_bytes: int) -> bytes:
         """Read the whole body; BrokenFault when cut or larger than the limit, or TimeoutFault."""
@@ -207,7 +211,7 @@ class WireReply:
         self._bound = limit_bytes
         self._read_on()
         while not self._is_complete and len(self._buffer) <= limit_bytes:
-            await self._wait()
+            await self._change()
         if len(self._buffer) > limit_bytes:
             raise _oversized(limit_bytes)
         return self._take()
@@ -236,7 +240,7 @@ class WireReply:
                     unpacker.finish()
                 return
             else:
-                await self._wait()
+                await self._change()
 
     def close(self) -> None:
         """Cut the connection unless the answer is whole; whoever still reads gets BrokenFault."""
@@ -276,20 +280,19 @@ class WireReply:
             self._is_paused = False
             self._lane.resume()
 
-    async def _wait(self) -> None:
-        """Wait until something has changed; raises the fault that ended the exchange."""
+    def _change(self) -> asyncio.Future[None]:
+        """What to wait for until something changes; raises the fault that ended the exchange."""
         if self._fault is not None:
             raise self._fault
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        return waiter
 
     def _wake(self) -> None:
         waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 class OversizedHeadError(ValueError):

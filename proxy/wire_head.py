@@ -6,16 +6,16 @@ the parser's to judge. Names and values are looked for only when somebody asks.
 
 import re
 from collections.abc import ItemsView, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 LARGEST_PLAIN_BYTES = 16_384
 LONGEST_LENGTH_DIGITS = 12
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 # Statuses with a body, whatever the request; a reason; lines that each begin with a name.
 PLAIN = re.compile(
-    rb"HTTP/1\.1 (200|[45]\d\d) [\x20-\x7e]*+(\r\n(?:" + TOKEN + rb":[^\r\n]*+\r\n)*+)"
+    rb"HTTP/1\.1 (200|[45]\d\d) [\x20-\x7e]*+(\r\n(?:" + TOKEN + rb":[^\r]*+\r\n)*+)"
 )
-FIELD_BYTES = bytes([*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)])
+FIELD_BYTES = bytes([*b"\t", *range(0x20, 0x7F), *range(0x80, 0x100)])
 CHUNKED = -1
 MOST_NEEDLES = 256
 _needles: dict[str, bytes] = {}
@@ -35,11 +35,11 @@ class WireHeaders(Mapping[str, str]):
         self._low = raw.lower() if low is None else low
 
     def _value_at(self, at: int) -> str:
-        return _text(self.raw[at : self.raw.find(b"\r\n", at)])
+        return _text(self.raw[at : self.raw.find(b"\r", at)])
 
     def get(self, name: str, /, default: Any = None) -> Any:
         """Return the first value, else the default."""
-        key = _needle(name)
+        key = _needles.get(name) or _needle(name)
         at = self._low.find(key)
         return default if at < 0 else self._value_at(at + len(key))
 
@@ -60,7 +60,7 @@ class WireHeaders(Mapping[str, str]):
         return self._value_at(at + len(key))
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _needle(name) in self._low
+        return isinstance(name, str) and (_needles.get(name) or _needle(name)) in self._low
 
     def items(self) -> ItemsView[str, str]:
         """All pairs; a name sent twice is there twice."""
@@ -89,13 +89,8 @@ class _Pairs(ItemsView[str, str]):
 NO_HEADERS = WireHeaders(b"\r\n")
 
 
-class PlainHead(NamedTuple):
-    """A head, the bytes it took, and those of the body: CHUNKED when they come in chunks."""
-
-    status: int
-    headers: WireHeaders
-    size_bytes: int
-    length_bytes: int
+# Status, headers, the bytes the head took, and those of the body: CHUNKED when it has chunks.
+PlainHead = tuple[int, WireHeaders, int, int]
 
 
 def read_plain_head(data: bytes) -> PlainHead | None:
@@ -104,37 +99,44 @@ def read_plain_head(data: bytes) -> PlainHead | None:
     found = PLAIN.fullmatch(data, 0, last) if last > 2 else None
     if found is None:
         return None
-    raw = found[2]
+    status, raw = found.groups()
     low = raw.lower()
-    length = _length_of(low)
-    if length is None or raw.translate(None, FIELD_BYTES):
-        return None
-    return PlainHead(int(found[1]), WireHeaders(raw, low), last + 2, length)
-
-
-def _length_of(low: bytes) -> int | None:
-    """Return the length of the body, CHUNKED, or None when there is any doubt of either."""
-    if b"\r\nupgrade:" in low or b"\r\nproxy-connection:" in low:
-        return None
-    if b"\r\nconnection:" in low and _only(low, b"\r\nconnection:") != b"keep-alive":
-        return None
-    is_chunked = b"\r\ntransfer-encoding:" in low
-    length = _only(low, b"\r\ncontent-length:")
-    if is_chunked:
-        is_plain = length is None and _only(low, b"\r\ntransfer-encoding:") == b"chunked"
-        return CHUNKED if is_plain and b"\r\ncontent-length:" not in low else None
-    if length is None or not length.isdigit() or len(length) > LONGEST_LENGTH_DIGITS:
-        return None
-    return int(length)
-
-
-def _only(low: bytes, key: bytes) -> bytes | None:
-    """Return the one value of a name; None when there is none, or another."""
-    at = low.find(key)
+    at = low.find(b"\r\ncontent-length:")
     if at < 0:
+        length = _length_of_chunks(low)
+    else:
+        digits = _only(low, b"\r\ncontent-length:", at)
+        is_number = digits.isdigit() and len(digits) <= LONGEST_LENGTH_DIGITS
+        length = int(digits) if is_number and b"\r\ntransfer-encoding:" not in low else None
+    breaks = raw.translate(None, FIELD_BYTES)
+    is_clean = breaks.count(b"\r\n") * 2 == len(breaks)  # no control character, no lone line feed
+    if length is None or not is_clean or not _is_kept_alive(low):
         return None
+    return int(status), WireHeaders(raw, low), last + 2, length
+
+
+def _is_kept_alive(low: bytes) -> bool:
+    """Whether the connection stays as it is after the answer, beyond doubt."""
+    if b"upgrade:" in low:
+        return False
+    at = low.find(b"connection:")  # a proxy's, too
+    if at < 0:
+        return True
+    key = b"\r\nconnection:"
+    is_first = low.startswith(key, at - 2) and low.find(b"connection:", at + 1) < 0
+    return is_first and _only(low, key, at - 2) == b"keep-alive"
+
+
+def _length_of_chunks(low: bytes) -> int | None:
+    key = b"\r\ntransfer-encoding:"
+    at = low.find(key)
+    return CHUNKED if at >= 0 and _only(low, key, at) == b"chunked" else None
+
+
+def _only(low: bytes, key: bytes, at: int) -> bytes:
+    """Return the value of the line that begins with `key` at `at`; nothing when it is not alone."""
     start = at + len(key)
-    return None if low.find(key, start) >= 0 else low[start : low.find(b"\r\n", start)].strip(b" ")
+    return b"" if low.find(key, start) >= 0 else low[start : low.find(b"\r", start)].strip(b" ")
 
 
 def _needle(name: str) -> bytes:

@@ -78,9 +78,9 @@ SENT_DOWN = frozenset({"x-request-id", "request-id", "retry-after", "retry-after
 SENT_DOWN_PREFIXES = ("openai-", "x-ratelimit-", "anthropic-", "x-should-retry", "x-ms-")
 SENT_DOWN_LINE = re.compile(
     "\r\n({}):[ \t]*([^\r]*)".format(
-        "|".join([*sorted(SENT_DOWN), *(f"{each}[^:\r]*" for each in SENT_DOWN_PREFIXES)])
-    ).encode(),
-    re.IGNORECASE,
+        "|".join([*sorted(SENT_DOWN), *(f"{each}[^:]*+" for each in SENT_DOWN_PREFIXES)])
+    ),
+    re.IGNORECASE | re.ASCII,
 )
 
 
@@ -136,10 +136,10 @@ def headers_down(upstream: Mapping[str, str]) -> dict[str, str]:
 def _lines_down(raw: bytes) -> dict[str, str]:
     """Do the same with raw lines, of which only those that are kept are looked at."""
     kept: dict[str, str] = {}
-    for name, value in SENT_DOWN_LINE.findall(raw):
-        text = value.decode("utf-8", "surrogateescape").rstrip(" \t")
+    for name, value in SENT_DOWN_LINE.findall(raw.decode("utf-8", "surrogateescape")):
+        text = value.rstrip(" \t")
         if text.isprintable():
-            kept[name.decode("ascii").lower()] = text
+            kept[name.lower()] = text
     return kept
 
 
