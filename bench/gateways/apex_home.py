@@ -45,7 +45,7 @@ def write_home(home: Path, upstream: str) -> None:
     upstreams = {
         "bench": {
             "kind": "openai", "base_url": f"{upstream}/v1", "api_key": "sk-upstream",
-            "allow_private": True, "stream_usage": False,
+            "allow_private": True,
         }
     }  # fmt: skip
     price = {"input_per_million_usd": 0.15, "output_per_million_usd": 0.6}
