@@ -91,7 +91,8 @@ class AnswerReader:
                 message = "The upstream sent a stream that nobody asked for."
                 raise failed_attempt(end, unusable(message))
             return await self._open_stream(ctx, target, prepared, end, reply)
-        body = await reply.read(LARGEST_ANSWER_BYTES)
+        whole = reply.take_whole(LARGEST_ANSWER_BYTES)
+        body = await reply.read(LARGEST_ANSWER_BYTES) if whole is None else whole
         return self._read_document(ctx, prepared, target, end, reply, body)
 
     def _read_document(

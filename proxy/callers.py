@@ -12,7 +12,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from optimizer.decision import Decision
-from policies.snapshot import KeyRecord
+from policies.snapshot import KeyRecord, Target
 from proxy.context import CallerWishes
 
 ByArm = tuple[Decision, Decision]  # past the holdout, and in it
@@ -51,7 +51,7 @@ class Caller:
         self.wishes = wishes
         # The operator's tags win: policies and chargeback rely on them.
         self.tags: dict[str, str] = {**wishes.tags, **key.tags}
-        self.heads: dict[tuple[str, str, str, bool], Head] = {}
+        self.heads: dict[tuple[str, Target, bool], Head] = {}
         self.decisions: dict[tuple[str, str, bool, bool, bool, bool], ByArm | None] = {}
 
 

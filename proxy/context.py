@@ -73,7 +73,7 @@ class RequestContext:
     attempts: int = 0
     open_end: "AttemptEnd | None" = None
     is_recorded: bool = False
-    is_recalled: bool = False  # the same bytes came from the same caller before
+    is_known: bool = False  # the same bytes came from the same caller before
 
     def __init__(
         self, request_id: str, dialect: "Dialect", started: float, live: "LiveSnapshot"

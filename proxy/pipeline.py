@@ -27,7 +27,7 @@ from proxy.document_reply import reply_document, reply_stored_document, stored_d
 from proxy.errors import ClientGoneError, GatewayError
 from proxy.front import DirectRequest
 from proxy.intake import check_size, read_body
-from proxy.reading import RequestReader
+from proxy.reading import NO_PATH, RequestReader
 from proxy.ready_response import ReadyResponse
 from proxy.recorder import Recorder
 from proxy.stream_reply import StreamReply, drain
@@ -80,11 +80,13 @@ class Pipeline:
         caller = live.callers.get(request.head)
         if caller is None or admission.is_draining:
             return None
+        known = self.reader.find_known(caller, dialect, request.body)
+        if known is None or known.get("is_streaming"):
+            return None
         ctx = admission.open(dialect)
         ctx.caller, ctx.key = caller, caller.key
         ctx.wishes, ctx.tags = caller.wishes, caller.tags
-        if not self.reader.recall(ctx, request.body) or ctx.is_streaming:
-            return None
+        ctx.__dict__.update(known)
         stored = self.cache.peek(ctx, self._plan(ctx))
         if stored is None:
             return None
@@ -102,15 +104,22 @@ class Pipeline:
             body = check_size(request.body, limit_bytes)
         else:
             body = await read_body(request, limit_bytes)
-        ctx.is_recalled = self.reader.recall(ctx, body)
-        if not ctx.is_recalled:
-            self.reader.read(ctx, body)
+        self._read(ctx, body)
         if ctx.is_streaming:
             return await self._answer_stream(ctx, request)
         if ctx.wishes.client_timeout_s:
             # A client's read timeout is a pause between bytes: of a stream it bounds no total.
             ctx.deadline = min(ctx.deadline, ctx.started + ctx.wishes.client_timeout_s)
         return await self._answer_document(ctx, request)
+
+    def _read(self, ctx: RequestContext, body: bytes) -> None:
+        if ctx.caller is not None and ctx.path_says == NO_PATH:
+            known = self.reader.find_known(ctx.caller, ctx.dialect, body)
+            if known is not None:
+                ctx.__dict__.update(known)
+                ctx.is_known = True
+                return
+        self.reader.read(ctx, body)
 
     def _plan(self, ctx: RequestContext) -> CachePlan:
         """Return the decision's cache plan, or the one an Idempotency-Key asks for."""
@@ -135,7 +144,7 @@ class Pipeline:
                 "Send a new key for a new request.",
                 param="Idempotency-Key",
             )
-        if not ctx.is_recalled:
+        if not ctx.is_known:
             self.reader.remember(ctx)
         return answer
 
@@ -143,7 +152,11 @@ class Pipeline:
         plan = self._plan(ctx)
         landed: StoredAnswer | None = None
         try:
-            stored = await self._find(ctx, plan)
+            if plan.reads:
+                stored = await self._find(ctx, plan)
+            else:
+                self.cache.skip(ctx, plan)
+                stored = None
             if stored is not None:
                 return reply_stored_document(ctx, request, stored, self.recorder)
             answer = await self.upstream.call(ctx, request.headers)

@@ -16,8 +16,9 @@ from optimizer.dialects import subjects_in
 from optimizer.session import opening_of, session_of, subject_hash
 from policies.model import Policy
 from policies.snapshot import KeyRecord
-from proxy.callers import ByArm
+from proxy.callers import ByArm, Caller
 from proxy.context import RequestContext
+from proxy.dialects.dialect import Dialect
 from proxy.errors import InvalidRequestError
 from proxy.intake import parse_body
 from proxy.live import SnapshotHolder
@@ -26,11 +27,13 @@ from proxy.resources.ownership import OwnershipMap
 from proxy.resources.references import check_references, may_refer
 from storage.memory_cache import ByteBoundedCache
 
-MOST_KNOWN_BYTES = 33_554_432
+MOST_KNOWN_BYTES = 8_388_608
 LARGEST_KNOWN_BODY_BYTES = 131_072
 KNOWN_OVERHEAD_BYTES = 4096  # the parsed document, with room
 KNOWN_FOR_S = 3600.0
-# What `read` writes down on a context, and `recall` therefore has to give back.
+NO_PATH = ("", False)  # a path that says neither model nor streaming
+Known = dict[str, Any]
+# What `read` writes down on a context, and what is known therefore has to give back.
 FOUND = (
     "body", "doc", "model", "is_streaming", "asked_usage", "max_output_tokens", "choices_n",
     "allows_store", "is_deterministic", "session_hash", "session_source", "user_hash",
@@ -55,22 +58,20 @@ class RequestReader:
             ctx.pinned = check_references(ctx.doc, ctx.key.tenant, self._ownership)
         self._decide(ctx, ctx.key)
 
-    def recall(self, ctx: RequestContext, body: bytes) -> bool:
-        """Fill in the same from memory, when the same caller sent the same bytes before."""
-        found: dict[str, Any] | None
-        found = self._known.get((ctx.caller, ctx.endpoint, ctx.path_says, body))
-        if found is None or found["salt_epoch"] != self._holder.epoch:
-            return False
-        ctx.__dict__.update(found)
-        return True
+    def find_known(self, caller: Caller, dialect: Dialect, body: bytes) -> Known | None:
+        """Return what was found out when this caller sent these bytes before, by FOUND's names."""
+        known: Known | None = self._known.get((caller, dialect.endpoint, NO_PATH, body))
+        if known is None or known["salt_epoch"] != self._holder.epoch:
+            return None
+        return known
 
     def remember(self, ctx: RequestContext) -> None:
         """Keep what was found out: its answer is in the cache, so the request may come again."""
         if ctx.pinned is not None or ctx.body_digest or len(ctx.body) > LARGEST_KNOWN_BODY_BYTES:
             return
-        found = {name: ctx.__dict__[name] for name in FOUND if name in ctx.__dict__}
+        known = {name: ctx.__dict__[name] for name in FOUND if name in ctx.__dict__}
         name = (ctx.caller, ctx.endpoint, ctx.path_says, ctx.body)
-        self._known.set(name, found, len(ctx.body) * 2 + KNOWN_OVERHEAD_BYTES, KNOWN_FOR_S)
+        self._known.set(name, known, len(ctx.body) * 2 + KNOWN_OVERHEAD_BYTES, KNOWN_FOR_S)
 
     def _decide(self, ctx: RequestContext, key: KeyRecord) -> None:
         """Let the policy choose models and cache; fill in what the event must carry."""

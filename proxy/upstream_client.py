@@ -15,6 +15,7 @@ from yarl import URL
 
 from proxy.connector import ForbiddenAddressError, open_session
 
+LOOP_STEP_S = 0.002
 MOST_MESSAGE_BYTES = 16_777_216  # of one message on a web socket
 
 
@@ -82,6 +83,9 @@ class UpstreamReply(Protocol):
     def is_over(self) -> bool:
         """Whether nothing more is expected: the answer is whole, broken or closed."""
 
+    def take_whole(self, limit_bytes: int) -> bytes | None:
+        """Return the whole body where nothing has to be waited for, else None: then `read` it."""
+
     async def read(self, limit_bytes: int) -> bytes:
         """Read the whole body; BrokenFault when cut or larger than the limit, or TimeoutFault."""
 
@@ -114,6 +118,9 @@ class AiohttpReply:
     @property
     def is_over(self) -> bool:
         return self._response.content.at_eof()
+
+    def take_whole(self, limit_bytes: int) -> bytes | None:  # noqa: ARG002 it is always awaited
+        return None
 
     async def read(self, limit_bytes: int) -> bytes:
         length = self._response.content_length
@@ -231,8 +238,13 @@ def _overdue() -> TimeoutFault:
     return TimeoutFault("no answer in time", may_have_run=True)
 
 
+def _is_past(deadline: float) -> bool:
+    """A loop that counts in milliseconds wakes up to one of them early."""
+    return asyncio.get_running_loop().time() >= deadline - LOOP_STEP_S
+
+
 def _cut(error: Exception, deadline: float) -> UpstreamFault:
-    if isinstance(error, TimeoutError) and asyncio.get_running_loop().time() >= deadline:
+    if isinstance(error, TimeoutError) and _is_past(deadline):
         return _overdue()
     return BrokenFault(f"answer cut: {type(error).__name__}", may_have_run=True)
 

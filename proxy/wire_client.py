@@ -165,7 +165,8 @@ class WireClient:
         if self._ticker is None:
             self._tick()
         try:
-            await reply.wait_head()
+            while not reply.has_head:
+                await reply.change()
         except BaseException:
             # Not the connection: a whole answer has given it back, and it may serve another call.
             reply.close()
@@ -249,12 +250,14 @@ class WireClient:
 
     async def _connect(self, pool: Pool, connect_s: float, deadline: float) -> WireConnection:
         loop = asyncio.get_running_loop()
-        connect_s = max(0.0, min(connect_s, deadline - loop.time()))
+        remaining_s = max(0.0, deadline - loop.time())
+        is_hurried = remaining_s <= connect_s
+        connect_s = min(connect_s, remaining_s)
         try:
             async with asyncio.timeout(connect_s):
                 return await self._open(pool, connect_s)
         except TimeoutError as error:
-            if loop.time() >= deadline:
+            if is_hurried:
                 raise TimeoutFault("no connection in time", may_have_run=False) from error
             raise UnreachableFault("connect timeout", may_have_run=False) from error
         except (OSError, ValueError) as error:  # ValueError: a name no resolver or TLS takes

@@ -49,7 +49,7 @@ class WireReply:
     is_reusable = False  # the connection has nothing of this exchange left on it
     _parser: httptools.HttpResponseParser | None = None
     _head_bytes = _silent_bytes = _missing_bytes = 0
-    _has_head = _has_length = _is_interim = _is_complete = _is_paused = False
+    has_head = _has_length = _is_interim = _is_complete = _is_paused = False
     _bound = MOST_BUFFERED_BYTES
     _buffer: bytes | bytearray = b""
     _fault: UpstreamFault | None = None
@@ -70,7 +70,7 @@ class WireReply:
         """Take what came off the wire; afterwards `is_over` and `is_reusable` say how it stands."""
         if self._parser is not None:
             self._parse(self._parser, data)
-        elif self._has_head:
+        elif self.has_head:
             self._take_in(data)
         elif not self.is_over:
             self._begin(data)
@@ -84,7 +84,7 @@ class WireReply:
             self._parse(self._parser, data)
             return
         self.status, self.headers, size_bytes, length_bytes = plain
-        self._has_head = self._has_length = True
+        self.has_head = self._has_length = True
         if len(data) - size_bytes == length_bytes:  # all of it, and no more
             self.is_reusable = self._is_complete = True
             self._buffer = data[size_bytes:]
@@ -130,9 +130,9 @@ class WireReply:
 
     def lose_connection(self, error: Exception | None) -> None:
         """The connection is gone: an end for a body without length, else a fault."""
-        if self._has_head and not self._has_length and error is None:
+        if self.has_head and not self._has_length and error is None:
             self._complete()
-        elif self._has_head:
+        elif self.has_head:
             self.fail(BrokenFault("answer cut: connection closed", may_have_run=True))
         else:
             self.fail(UnreachableFault("connection closed", may_have_run=True))
@@ -157,11 +157,11 @@ class WireReply:
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > LARGEST_HEAD_BYTES:
             raise OversizedHeadError
-        if not self._has_head:  # what comes later are trailers: they are dropped
+        if not self.has_head:  # what comes later are trailers: they are dropped
             self._lines.append(b"%b:%b\r\n" % (name, value))
 
     def on_headers_complete(self) -> None:
-        if self._has_head:
+        if self.has_head:
             return  # it was plain, and this is the parser's stand-in for it
         status = self._parser.get_status_code() if self._parser else 0
         if status < 100 or status == SWITCHING_PROTOCOLS:
@@ -173,7 +173,7 @@ class WireReply:
         self.status = status
         self.headers = headers = WireHeaders(b"\r\n" + b"".join(lines))
         self._has_length = "Content-Length" in headers or "Transfer-Encoding" in headers
-        self._has_head = True
+        self.has_head = True
         self._wake()
 
     def on_body(self, data: bytes) -> None:
@@ -199,10 +199,11 @@ class WireReply:
 
     # --- the caller's side
 
-    async def wait_head(self) -> None:
-        """Wait until status and headers are known; raises UpstreamFault."""
-        while not self._has_head:
-            await self._change()
+    def take_whole(self, limit_bytes: int) -> bytes | None:
+        """Return the whole body where it has come already, as small ones do with their head."""
+        if not self._is_complete or len(self._buffer) > limit_bytes:
+            return None
+        return None if "Content-Encoding" in self.headers else self._take()
 
     async def read(self, limit_bytes: int) -> bytes:
         """Read the whole body; BrokenFault when cut or larger than the limit, or TimeoutFault."""
@@ -211,7 +212,7 @@ class WireReply:
         self._bound = limit_bytes
         self._read_on()
         while not self._is_complete and len(self._buffer) <= limit_bytes:
-            await self._change()
+            await self.change()
         if len(self._buffer) > limit_bytes:
             raise _oversized(limit_bytes)
         return self._take()
@@ -240,7 +241,7 @@ class WireReply:
                     unpacker.finish()
                 return
             else:
-                await self._change()
+                await self.change()
 
     def close(self) -> None:
         """Cut the connection unless the answer is whole; whoever still reads gets BrokenFault."""
@@ -280,7 +281,7 @@ class WireReply:
             self._is_paused = False
             self._lane.resume()
 
-    def _change(self) -> asyncio.Future[None]:
+    def change(self) -> asyncio.Future[None]:
         """What to wait for until something changes; raises the fault that ended the exchange."""
         if self._fault is not None:
             raise self._fault

@@ -13,7 +13,7 @@ from yarl import URL
 from config.clock import Clock
 from policies.snapshot import Target
 from proxy.bodies import body_for, changed_document
-from proxy.callers import Caller, Head
+from proxy.callers import Head
 from proxy.context import RequestContext
 from proxy.live import UpstreamDoor
 from proxy.providers.matrix import way_of
@@ -49,40 +49,23 @@ class Preparer:
         self, ctx: RequestContext, target: Target, door: UpstreamDoor, caller: Mapping[str, str]
     ) -> Prepared:
         """Build the request of an attempt that is not open yet; raises UntranslatableError."""
-        way = way_of(ctx.endpoint, door.upstream)
         call_id = f"{ctx.request_id}.{ctx.attempts + 1}"
-        if way.action == "relay" and ctx.caller is not None:
-            ready = self._ready(ctx.caller, ctx, target, door, way.path)
-            body = body_for(ctx, target, door)
-            head = b"%b%b\r\n" % (ready.raw, call_id.encode())
-            return Prepared(ready.url, ready.headers, body, None, head)
-        if way.action == "refuse":
-            raise UntranslatableError(refusal_text(ctx.endpoint, door), way.hint, param="model")
-        headers = headers_up(
-            caller,
-            door.headers,
-            call_id,
-            is_mock=door.is_mock,
-            is_translated=bool(way.translator),
-        )
-        if way.translator is None:
-            url = door.addresses.url(way.path, target.model, is_streaming=ctx.is_streaming)
-            return Prepared(url, headers, body_for(ctx, target, door))
-        return self._translate(ctx, target, door, way.path, way.translator, headers)
-
-    def _ready(
-        self, caller: Caller, ctx: RequestContext, target: Target, door: UpstreamDoor, path: str
-    ) -> Head:
-        """What all calls of this caller to this target begin with."""
-        name = (path, target.upstream, target.model, ctx.is_streaming)
-        head = caller.heads.get(name)
-        if head is None:
-            url = door.addresses.url(path, target.model, is_streaming=ctx.is_streaming)
-            headers = headers_up(caller.headers, door.headers, "", is_mock=door.is_mock)
-            del headers[CALL_ID]
-            raw = head_bytes(url, headers) + f"{CALL_ID}: ".encode()
-            head = caller.heads[name] = Head(url, headers, raw)
-        return head
+        name = (ctx.endpoint, target, ctx.is_streaming)
+        ready = ctx.caller.heads.get(name) if ctx.caller is not None else None
+        if ready is None:
+            way = way_of(ctx.endpoint, door.upstream)
+            if way.action == "refuse":
+                raise UntranslatableError(refusal_text(ctx.endpoint, door), way.hint, param="model")
+            if way.translator is not None:
+                headers = headers_up(
+                    caller, door.headers, call_id, is_mock=door.is_mock, is_translated=True
+                )
+                return self._translate(ctx, target, door, way.path, way.translator, headers)
+            ready = _make_head(caller, ctx, target, door, way.path)
+            if ctx.caller is not None:
+                ctx.caller.heads[name] = ready
+        head = b"%b%b\r\n" % (ready.raw, call_id.encode())
+        return Prepared(ready.url, ready.headers, body_for(ctx, target, door), None, head)
 
     def _translate(
         self, ctx: RequestContext, target: Target, door: UpstreamDoor, path: str,
@@ -115,6 +98,16 @@ class Preparer:
         if limits is not None and limits.max_output:
             document[bounds[0]] = limits.max_output
         return document
+
+
+def _make_head(
+    caller: Mapping[str, str], ctx: RequestContext, target: Target, door: UpstreamDoor, path: str
+) -> Head:
+    """What all calls of a caller to a target begin with, when they are relayed."""
+    url = door.addresses.url(path, target.model, is_streaming=ctx.is_streaming)
+    headers = headers_up(caller, door.headers, "", is_mock=door.is_mock)
+    del headers[CALL_ID]
+    return Head(url, headers, head_bytes(url, headers) + f"{CALL_ID}: ".encode())
 
 
 def _prepared(call: PreparedCall, headers: CIMultiDict[str], back: Translator) -> Prepared:

@@ -116,7 +116,7 @@ async def test_without_an_error_the_end_of_the_connection_ends_a_body_without_le
     early, _ = reply_of(OK[:-2])
     early.lose_connection(None)
     with pytest.raises(UnreachableFault):
-        await early.wait_head()
+        await early.change()
 
 
 async def test_what_arrived_before_a_cut_is_given_first() -> None:
