@@ -101,22 +101,35 @@ class StreamReply:
         reply = answer.reply
         if answer.chunks is None or reply is None:
             raise RuntimeError("not a stream")
-        now = asyncio.get_running_loop().time
+        now, feed = asyncio.get_running_loop().time, tap.feed
         idle_s = self._ctx.live.snapshot.timeouts.idle_s
         total_at = now() + self._ctx.deadline - self._clock.monotonic()
         reply.deadline = min(now() + idle_s, total_at)
         async for chunk in answer.chunks:
-            out = tap.feed(chunk)
-            if out:
-                if self._may_block(out):
-                    reply.deadline = total_at  # a slow caller is no stall of the upstream
+            out = feed(chunk)
+            if out and not self._put(out):
+                reply.deadline = total_at  # a slow caller is no stall of the upstream
                 await self._write(out)
             if tap.is_done or tap.error is not None:
                 return
-            reply.deadline = min(now() + idle_s, total_at)
+            renewed = now() + idle_s
+            reply.deadline = min(total_at, renewed)
         out = tap.finish()
         if out:
             await self._write(out)
+
+    def _put(self, data: bytes) -> bool:
+        """Write at once; False when the caller has to be waited for. ClientGoneError."""
+        if self._may_block(data):
+            return False
+        try:
+            is_out = self.response.put(data)
+        except OSError as error:
+            self._cut()
+            raise ClientGoneError from error
+        if is_out:
+            self._note_written(data)
+        return is_out
 
     def _may_block(self, data: bytes) -> bool:
         """Whether the caller still has bytes to take, or gets more than fits into buffers."""
@@ -231,14 +244,10 @@ class StreamReply:
                 raise ClientGoneError from error
 
     async def _write(self, data: bytes) -> None:
-        if not data:
+        if not data or self._put(data):
             return
         self._note_written(data)
         try:
-            if not self._may_block(data):
-                if not self.response.put(data):
-                    await self.response.write(data)
-                return
             async with asyncio.timeout(self._ctx.live.snapshot.timeouts.idle_s):
                 await self.response.write(data)
         except OSError as error:  # TimeoutError is one: who does not read is as good as gone
