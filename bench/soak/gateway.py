@@ -18,7 +18,7 @@ CONFIG = f"""
 upstreams: {{mock: {{kind: mock}}, flaky: {{kind: mock}}}}
 default_upstream: mock
 models: {{{FLAKY}: {{upstreams: [{{upstream: flaky, model: {STEADY}}}]}}}}
-timeouts: {{first_token_s: 2}}
+timeouts: {{first_token_s: 10, total_s: 20}}
 tenants:
   soak: {{keys: [{{name: soak, secret: env:SOAK_KEY}}], policy: balanced}}
 """

@@ -11,11 +11,15 @@ from bench.soak.load import Tally
 from bench.soak.watch import Sample
 
 MIB = 1 << 20
+STRETCHES = ("before", "after")
 PHASES = ("healthy", "store away", "recovered")
 WARM_UP_SHARE = 0.1  # of the run: left out of the healthy third's latencies
 FIT_FROM_SHARE = 1 / 6  # of the run: where the line through the memory begins
-LEAST_FIT_S = 200.0
-MOST_RISE_BYTES = 6 * MIB
+SETTLE_SHARE = 1 / 12  # of the run: after the store's return, for catching up
+LEAST_FIT_S = 100.0
+MOST_RISE_BYTES = 4 * MIB  # of a fitted line, beside the share of what there is
+MOST_RISE_SHARE = 0.05
+MOST_STEP_BYTES = 160 * MIB  # whole batches instead of a fifth of a second's events
 MOST_P99_RATIO = 2.0
 LEAST_P99_MS = 10.0  # below it a ratio says more about the timer than about the gateway
 FD_SLACK = 4
@@ -121,13 +125,36 @@ def slope(points: Iterable[tuple[float, float]]) -> float:
     return sum((x - mean_x) * (y - mean_y) for x, y in known) / spread if spread else 0.0
 
 
-def memory_slope(run: Run, name: str) -> float:
-    """Bytes a second, after the warm-up."""
-    return slope(
-        (sample.at_s, sample.processes[name].rss_bytes)
-        for sample in run.samples
-        if sample.at_s >= run.seconds * FIT_FROM_SHARE and name in sample.processes
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A line through a process's memory; `rise_bytes` is what it gains over `seconds`."""
+
+    seconds: float
+    mean_bytes: float
+    rise_bytes: float
+
+
+def fit_memory(run: Run, name: str) -> list[Fit]:
+    """Two lines: from the warm-up to the store's return, and from when it has caught up."""
+    returned_s = run.seconds * 2 / 3
+    stretches = (
+        (run.seconds * FIT_FROM_SHARE, returned_s),
+        (returned_s + run.seconds * SETTLE_SHARE, run.seconds),
     )
+    return [fit for low, high in stretches if (fit := _fit(run, name, low, high)) is not None]
+
+
+def _fit(run: Run, name: str, low: float, high: float) -> Fit | None:
+    points = [
+        (sample.at_s, float(sample.processes[name].rss_bytes))
+        for sample in run.samples
+        if low <= sample.at_s < high and name in sample.processes
+    ]
+    if not points:
+        return None
+    seconds = high - low
+    mean = sum(size for _, size in points) / len(points)
+    return Fit(seconds, mean, slope(points) * seconds)
 
 
 def _answers(run: Run) -> Verdict:
@@ -192,20 +219,30 @@ def _spool(run: Run) -> Verdict:
 
 
 def _memory(run: Run) -> list[Verdict]:
-    fitted_s = run.seconds * (1 - FIT_FROM_SHARE)
-    if fitted_s < LEAST_FIT_S:
-        return []
     verdicts = []
     for name in JUDGED_PROCESSES:
-        rise = memory_slope(run, name) * fitted_s
+        fits = fit_memory(run, name)
+        if len(fits) < 2 or fits[1].seconds < LEAST_FIT_S:
+            continue
+        verdicts += [_rise(name, when, fit) for when, fit in zip(STRETCHES, fits, strict=True)]
+        step = fits[1].mean_bytes - fits[0].mean_bytes
         verdicts.append(
             Verdict(
-                f"memory of {name}: rise of the fitted line",
-                f"at most {MOST_RISE_BYTES / MIB:.0f} MiB in {fitted_s / 60:.0f} min",
-                f"{rise / MIB:+.1f} MiB", rise <= MOST_RISE_BYTES, is_timed=True,
+                f"memory of {name}: step by the return", f"at most {MOST_STEP_BYTES / MIB:.0f} MiB",
+                f"{step / MIB:+.1f} MiB", step <= MOST_STEP_BYTES, is_timed=True,
             )
         )  # fmt: skip
     return verdicts
+
+
+def _rise(name: str, when: str, fit: Fit) -> Verdict:
+    most = MOST_RISE_BYTES + MOST_RISE_SHARE * fit.mean_bytes
+    return Verdict(
+        f"memory of {name}: fitted rise {when} the store's return",
+        f"at most {most / MIB:.1f} MiB in {fit.seconds / 60:.1f} min",
+        f"{fit.rise_bytes / MIB:+.1f} MiB of {fit.mean_bytes / MIB:.0f}",
+        fit.rise_bytes <= most, is_timed=True,
+    )  # fmt: skip
 
 
 def _latency(run: Run) -> list[Verdict]:

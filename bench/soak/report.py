@@ -4,7 +4,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 
-from bench.soak.judge import MIB, Run, Verdict, memory_slope, phases
+from bench.soak.judge import MIB, Run, Verdict, fit_memory, phases
 from bench.soak.mix import HOT_PROMPTS, KINDS
 
 INTRODUCTION = """\
@@ -28,8 +28,10 @@ nothing waits, `python main.py conservation` compares log, store and the provide
 attempt by attempt. The exit status is 1, and the bound is named, when one is broken. `--untimed`
 leaves out the bounds that say something about the machine as well.
 
-- Memory: the least-squares line through a process's resident set from a sixth of the run on. What
-  is left out is the warm-up, in which caches and pools fill.
+- Memory: two least-squares lines through a process's resident set, from a sixth of the run to the
+  store's return, and from a twelfth of the run after it to the end. Left out are the warm-up, in
+  which caches and pools fill, and the catching up. Between the lines the control process makes a
+  step: catching up takes whole batches, where a fifth of a second's events were enough before.
 - Latency: of unstreamed calls for which the provider neither waits nor fails, from the moment the
   call was due to its last byte. The first tenth of the run is left out.
 - Descriptors: of a process with no request open, before the run (after the burst) and after it.
@@ -72,7 +74,7 @@ def render_report(run: Run, verdicts: Sequence[Verdict]) -> str:
         ),
         "",
         *_markdown(
-            ("process", "resident, first and last sample", "PSS, last", "slope after the warm-up",
+            ("process", "resident, first and last sample", "PSS, last", "rise an hour, both lines",
              "descriptors at rest", "threads at rest"),
             _process_rows(run),
         ),
@@ -105,7 +107,9 @@ def _describe(run: Run) -> str:
 def _process_rows(run: Run) -> Iterable[tuple[str, ...]]:
     for name in sorted({name for sample in run.samples for name in sample.processes}):
         seen = [sample.processes[name] for sample in run.samples if name in sample.processes]
-        hourly = memory_slope(run, name) * 3600 / MIB
+        hourly = [
+            f"{fit.rise_bytes / fit.seconds * 3600 / MIB:+.1f}" for fit in fit_memory(run, name)
+        ]
         before, after = run.rest_before.get(name), run.rest_after.get(name)
         fds, threads = "", ""
         if before and after:
@@ -113,7 +117,7 @@ def _process_rows(run: Run) -> Iterable[tuple[str, ...]]:
             threads = f"{before.threads} and {after.threads}"
         yield (
             name, f"{seen[0].rss_bytes / MIB:.1f} and {seen[-1].rss_bytes / MIB:.1f} MiB",
-            f"{seen[-1].pss_bytes / MIB:.1f} MiB", f"{hourly:+.1f} MiB an hour", fds, threads,
+            f"{seen[-1].pss_bytes / MIB:.1f} MiB", f"{' and '.join(hourly)} MiB", fds, threads,
         )  # fmt: skip
 
 
