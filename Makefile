@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev lock run test test-long check lint format format-check types \
-        imports bench demo demo-calls migrate clean
+        imports bench soak demo demo-calls migrate clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ imports: install-dev  ## who may import whom
 
 bench: install  ## measure the gateway against a bare pass-through
 	bash bench/run.sh
+
+soak: install-dev  ## half load for half an hour with faults, the columnar store killed for 10 minutes
+	@$(BIN)/python -m bench.soak
 
 demo: install  ## replay a real trace under two policies, through a throw-away gateway (3 min)
 	@$(BIN)/python -m bench.demo

@@ -126,7 +126,8 @@ class Soak:
         until = time.monotonic() + REST_S
         while True:
             sample = await self._watch.sample(self._now())
-            is_at_rest = not (sample.open_requests or sample.backlog_bytes or sample.spool_files)
+            waiting = sample.backlog_bytes + sample.spool_files
+            is_at_rest = sample.open_requests == 0 == waiting
             if is_at_rest and self._returned_s is not None and self._recovery_s is None:
                 self._recovery_s = sample.at_s - self._returned_s
             if is_at_rest or time.monotonic() > until:

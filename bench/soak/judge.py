@@ -199,7 +199,7 @@ def _left_open(run: Run) -> list[Verdict]:
         *verdicts,
         Verdict("pooled upstream connections of a process", f"at most {most} (calls open at once)",
                 str(pooled), pooled <= most),
-        Verdict("requests open at rest", "0", f"{run.last.open_requests:.0f}",
+        Verdict("requests open at rest", "0", str(run.last.open_requests),
                 run.last.open_requests == 0),
     ]  # fmt: skip
 
@@ -268,7 +268,7 @@ def _recovery(run: Run) -> Verdict:
 def _open_requests(run: Run) -> Verdict:
     third = run.seconds / len(PHASES)
     healthy, away = (
-        max((each.open_requests for each in run.samples if low <= each.at_s < low + third),
+        max((each.open_requests or 0 for each in run.samples if low <= each.at_s < low + third),
             default=0.0)
         for low in (0.0, third)
     )  # fmt: skip

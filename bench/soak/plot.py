@@ -77,7 +77,10 @@ def _panels(run: Run) -> list[Panel]:
             Series("unmetered texts", "s1", _of_samples(run, lambda each: each.spool_bytes / 1e6)),
         ]),
         ("requests open", [
-            Series("requests", "s0", _of_samples(run, lambda each: each.open_requests))
+            Series("requests", "s0", [
+                (each.at_s, each.open_requests)
+                for each in run.samples if each.open_requests is not None
+            ])
         ]),
     ]  # fmt: skip
 

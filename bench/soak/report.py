@@ -4,7 +4,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 
-from bench.soak.judge import MIB, Run, Verdict, fit_memory, phases
+from bench.soak.judge import MIB, Run, Verdict, fit_memory, percentile, phases
 from bench.soak.mix import HOT_PROMPTS, KINDS
 
 INTRODUCTION = """\
@@ -97,7 +97,12 @@ def _describe(run: Run) -> str:
         if run.saturation is None
         else f"half of the {run.saturation:.0f} a second at which this machine was saturated"
     )
-    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    loads = sorted(sample.machine_load for sample in run.samples)
+    machine = (
+        f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}; "
+        f"processes that wanted to run,\nthose of others on the machine too: {percentile(loads, 0.5):.1f} in "
+        f"the median, {percentile(loads, 1):.1f} at most"
+    )
     return (
         f"{run.seconds / 60:g} minutes, {run.tally.ended:,} calls at {run.rate:.0f} a second, "
         f"{source};\n{machine}."

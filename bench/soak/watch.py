@@ -1,8 +1,8 @@
 """Looks at the running gateway from outside: /proc, its metrics, its files. Used by the runner."""
 
 import asyncio
+import os
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import aiohttp
 from bench.soak.gateway import SoakGateway
 from bench.soak.store import Store
 
-METRIC = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+OPEN_REQUESTS = re.compile(r"^apex_open_requests (\S+)$", re.MULTILINE)
 SCRAPE_S = 10.0
 KIB = 1024
 SOCKET_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
@@ -31,13 +31,16 @@ class ProcessSample:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The whole gateway at one moment, `at_s` into the run; a backlog of None is not known."""
+    """The whole gateway at one moment, `at_s` into the run.
+
+    `open_requests` is None when the metrics did not come in time; `machine_load` is the average of
+    processes that wanted to run in the minute before, those of others too.
+    """
 
     at_s: float
+    machine_load: float
     processes: dict[str, ProcessSample]
-    open_requests: float
-    ship_lag_s: float
-    cache_bytes: float
+    open_requests: float | None
     log_bytes: int
     backlog_bytes: int
     spool_files: int
@@ -53,18 +56,17 @@ class Watch:
         self._positions: dict[str, int] = {}
 
     async def sample(self, at_s: float) -> Sample:
-        """One look at everything; what cannot be asked now is left as it was or zero."""
+        """One look at everything; how far the store is stays as last known while it is away."""
         # Before the files: what is written meanwhile counts as waiting, never as less than none.
         self._positions = await self._store.positions() or self._positions
-        metrics = await self.scrape()
+        open_requests = await self._ask_open_requests()
         home = self._running.directory / ".apex"
         sizes, spool, processes = await asyncio.to_thread(self._look, home)
         return Sample(
             at_s=at_s,
+            machine_load=os.getloadavg()[0],
             processes=processes,
-            open_requests=metrics["apex_open_requests"],
-            ship_lag_s=metrics["apex_ship_lag_seconds"],
-            cache_bytes=metrics["apex_cache_bytes"],
+            open_requests=open_requests,
             log_bytes=sum(sizes.values()),
             backlog_bytes=sum(
                 max(0, size - self._positions.get(name, 0)) for name, size in sizes.items()
@@ -73,22 +75,18 @@ class Watch:
             spool_bytes=sum(spool),
         )
 
-    async def scrape(self) -> dict[str, float]:
-        """The proxies' and the control process's metrics, labels added up."""
+    async def _ask_open_requests(self) -> float | None:
         timeout = aiohttp.ClientTimeout(total=SCRAPE_S)
         url = f"{self._running.gateway.url}/health/metrics"
-        found: dict[str, float] = defaultdict(float)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
                 session.get(url) as answer,
             ):
-                text = await answer.text()
+                found = OPEN_REQUESTS.search(await answer.text())
         except (aiohttp.ClientError, TimeoutError):
-            return found
-        for name, value in METRIC.findall(text):
-            found[name] += float(value)
-        return found
+            return None
+        return float(found[1]) if found else None
 
     def _look(self, home: Path) -> tuple[dict[str, int], list[int], dict[str, ProcessSample]]:
         segments = {

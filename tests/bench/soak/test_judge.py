@@ -37,7 +37,7 @@ def make_sample(at_s: float, **changes: Any) -> Sample:
     process = ProcessSample(1, 60 * MIB, 50 * MIB, 30, 4)
     known: dict[str, Any] = {
         "at_s": at_s, "processes": dict.fromkeys(NAMES, process), "open_requests": 0.0,
-        "ship_lag_s": 0.0, "cache_bytes": 0.0, "log_bytes": 9, "backlog_bytes": 0,
+        "machine_load": 1.0, "log_bytes": 9, "backlog_bytes": 0,
         "spool_files": 0, "spool_bytes": 0,
     }  # fmt: skip
     return Sample(**(known | changes))
@@ -120,6 +120,7 @@ def test_a_good_run_breaks_nothing() -> None:
         ({"rest_after": rest_with(upstream_connections=11)},
          "pooled upstream connections of a process"),
         ({"last": make_sample(610, open_requests=1.0)}, "requests open at rest"),
+        ({"last": make_sample(610, open_requests=None)}, "requests open at rest"),
         ({"last": make_sample(610, backlog_bytes=1)}, "log bytes not stored at the end"),
         ({"last": make_sample(610, spool_files=1)}, "unmetered texts on disk"),
         ({"samples": [make_sample(9, spool_files=MOST_SPOOL_FILES + 1)]},
