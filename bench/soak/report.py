@@ -98,10 +98,11 @@ def _describe(run: Run) -> str:
         else f"half of the {run.saturation:.0f} a second at which this machine was saturated"
     )
     loads = sorted(sample.machine_load for sample in run.samples)
+    median, most = percentile(loads, 0.5), percentile(loads, 1)
     machine = (
         f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}; "
-        f"processes that wanted to run,\nthose of others on the machine too: {percentile(loads, 0.5):.1f} in "
-        f"the median, {percentile(loads, 1):.1f} at most"
+        f"processes that wanted to run,\nthose of others on the machine too: {median:.1f} in the "
+        f"median, {most:.1f} at most"
     )
     return (
         f"{run.seconds / 60:g} minutes, {run.tally.ended:,} calls at {run.rate:.0f} a second, "

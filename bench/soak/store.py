@@ -68,5 +68,8 @@ class Store:
                     return None
         except (aiohttp.ClientError, TimeoutError):
             return None
-        rows = map(json.loads, lines)
+        rows = list(map(json.loads, lines))
+        if any("segment" not in row for row in rows):  # an error after the first byte is a row, too
+            print(f"the columnar store: {lines[-1][:500]}", file=sys.stderr)
+            return None
         return {row["segment"]: int(row["position"]) for row in rows}
