@@ -68,10 +68,13 @@ class Soak:
         before = await self._at_rest()
         print(f"{rate:.0f} calls a second for {self._seconds:.0f} s", file=sys.stderr)
         self._tally = Tally()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._client.send_at_rate(rate, self._seconds, self._tally))
-            tasks.create_task(self._lose_store())
-            tasks.create_task(self._take_samples())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._client.send_at_rate(rate, self._seconds, self._tally))
+                tasks.create_task(self._lose_store())
+                tasks.create_task(self._take_samples())
+        except ExceptionGroup as errors:  # one cannot go on, which ended the others
+            raise errors.exceptions[0] from errors
         last = await self._come_to_rest()
         after = await self._at_rest()
         status, conservation = await self._running.conservation()
@@ -154,12 +157,12 @@ class Soak:
 async def run_soak(arguments: argparse.Namespace, directory: Path) -> Run:
     """A whole run in `directory`. Raises DemoError."""
     store = Store(directory / "store")
-    await store.start()
     try:
+        await store.start()
         async with run_soak_gateway(directory / "gateway", store.url) as running:
             finish = await Soak(running, store, arguments.minutes * 60).run(arguments.rate)
     finally:
-        await store.kill()
+        await store.close()
     return finish(running.process.returncode)
 
 

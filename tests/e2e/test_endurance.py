@@ -209,7 +209,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     running = Store(tmp_path / "store")
     await running.start()
     yield running
-    await running.kill()
+    await running.close()
 
 
 async def test_no_call_fails_and_no_event_is_lost_while_the_store_is_away(
