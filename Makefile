@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev lock run test test-long check lint format format-check types \
-        imports bench bench-peers profile demo demo-calls \
+        imports bench bench-peers profile soak demo demo-calls \
         migrate clean
 
 help:  ## list the targets
@@ -54,6 +54,9 @@ bench-peers: install  ## the same beside nginx, Envoy, TensorZero, Portkey, Lite
 
 profile: install  ## sample the proxy under load: price of each stage, flame graph into docs/bench
 	@$(BIN)/python -m bench.profiling
+
+soak: install-dev  ## half load for half an hour with faults, the columnar store killed for 10 minutes
+	@$(BIN)/python -m bench.soak
 
 demo: install  ## replay a real trace under two policies, through a throw-away gateway (3 min)
 	@$(BIN)/python -m bench.demo

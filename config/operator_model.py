@@ -240,7 +240,7 @@ class CacheConfig(_Declared):
     """The exact cache of one proxy process, and waiting for another's identical request."""
 
     max_bytes: int = Field(
-        default=134_217_728, ge=0, le=1_099_511_627_776, description="Bytes held; 0 turns it off."
+        default=33_554_432, ge=0, le=1_099_511_627_776, description="Bytes held; 0 turns it off."
     )
     max_entry_bytes: int = Field(
         default=4_194_304, ge=0, le=1_073_741_824, description="Largest answer kept, in bytes."

@@ -112,12 +112,16 @@ class Shipper:
         """Ship every 0.2 s until `stop`; a store that is down is retried, ever more slowly."""
         pause_s = self._options.interval_s
         is_away = False
+        whole_at_us = self._clock.now_us()
         while not stop.is_set():
+            began_us = self._clock.now_us()
             try:
                 report = await self.ship()
             except (ColumnarError, OSError) as error:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 self._count("apex_ship_errors_total", 1)
+                # A pass fails over something to ship, and all before the last whole one is stored.
+                self._observe_lag(whole_at_us)
                 if not is_away:  # once per change: a store may be away for hours
                     _log.warning("usage events wait on disk: %s", error)
                 is_away = True
@@ -125,6 +129,7 @@ class Shipper:
                 if is_away:
                     _log.warning("usage events are shipped again")
                 is_away = False
+                whole_at_us = began_us
                 pause_s = self._options.interval_s
                 self._observe(report)
             await _wait(stop, pause_s)
@@ -216,8 +221,11 @@ class Shipper:
 
     def _observe(self, report: ShipReport) -> None:
         self._count("apex_shipped_events_total", report.events)
+        self._observe_lag(report.oldest_at_us)
+
+    def _observe_lag(self, oldest_us: int) -> None:
+        """0 when nothing waits."""
         if self._metrics is not None:
-            oldest_us = report.oldest_at_us
             lag_s = (self._clock.now_us() - oldest_us) / 1_000_000 if oldest_us else 0.0
             self._metrics.gauge("apex_ship_lag_seconds", max(0.0, lag_s))
 

@@ -1,7 +1,7 @@
 """A ClickHouse server's HTTP interface in front of a chDB engine: the outside party of the tests.
 
-Run as `python -m tests.fakes_columnar DIRECTORY`; it prints its port. The engine is the real one,
-so is the wire; settings of a server, users and clusters are not covered. POST /fault makes the
+Run as `python -m tests.fakes_columnar DIRECTORY [PORT]`; it prints its port. The engine is the real
+one, so is the wire; settings of a server, users and clusters are not covered. POST /fault makes the
 next inserts take effect and lose their replies, or fail before they do anything.
 """
 
@@ -109,18 +109,18 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-async def serve(directory: str) -> None:
+async def serve(directory: str, port: int) -> None:
     front = Front(directory)
     app = web.Application(client_max_size=1 << 30)
     app.router.add_post("/fault", front.set_fault)
     app.router.add_route("*", "/", front.answer)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port, reuse_port=port > 0).start()
     sys.stdout.write(f"{runner.addresses[0][1]}\n")
     sys.stdout.flush()
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1]))
+    asyncio.run(serve(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0))

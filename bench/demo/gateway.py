@@ -116,26 +116,30 @@ async def run_mock(directory: Path) -> AsyncIterator[str]:
 @asynccontextmanager
 async def run_verb(
     directory: Path, words: tuple[str, ...], changes: Mapping[str, str], names: tuple[str, ...]
-) -> AsyncIterator[None]:
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """`python main.py WORDS` from when its discovery files are there to the end of the block."""
-    environ = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("APEX_") and not name.endswith("_API_KEY")
-    }
-    environ |= {"APEX_HOME": str(directory / ".apex"), **changes}
     log = directory / "gateway.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, str(ROOT / "main.py"), *words,
-            env=environ, cwd=directory, stdin=asyncio.subprocess.DEVNULL,
-            stdout=output, stderr=output, start_new_session=True,
+            env=clean_environment(directory, changes), cwd=directory,
+            stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     try:
         await _wait_for(directory, names, process, log)
-        yield
+        yield process
     finally:
         await _stop(process)
+
+
+def clean_environment(directory: Path, changes: Mapping[str, str]) -> dict[str, str]:
+    """The shell's environment without settings and provider keys; the home in `directory`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("APEX_") and not name.endswith("_API_KEY")
+    }
+    return {**kept, "APEX_HOME": str(directory / ".apex"), **changes}
 
 
 def read_url(directory: Path, name: str) -> str:

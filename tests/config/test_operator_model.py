@@ -26,7 +26,7 @@ def test_defaults_are_the_documented_ones() -> None:
     assert (timeouts.total_s, timeouts.stream_headers_s) == (600, 15)
     assert (limits.max_body_bytes, limits.drain_s) == (52_428_800, 30)
     assert (limits.max_concurrent_requests, limits.max_concurrent_per_key) == (2000, 1000)
-    assert (cache.max_bytes, cache.max_entry_bytes) == (134_217_728, 4_194_304)
+    assert (cache.max_bytes, cache.max_entry_bytes) == (33_554_432, 4_194_304)
     assert cache.coalesce_wait_s == 30
 
 

@@ -27,11 +27,13 @@ from tests.ledger.samples import AT_US, HOUR_US, Ledger, make_pair, make_start
 MONTH_END_US = 1_796_083_200_000_000  # 2026-12-01T00:00:00Z
 
 
-def make_events(requests: int, first: int = 0) -> list[AttemptStart | AttemptEnd]:
+def make_events(
+    requests: int, first: int = 0, at_us: int = AT_US
+) -> list[AttemptStart | AttemptEnd]:
     return [
         event
         for number in range(first, first + requests)
-        for event in make_pair(f"r{number}", at_us=AT_US + number)
+        for event in make_pair(f"r{number}", at_us=at_us + number)
     ]
 
 
@@ -215,6 +217,31 @@ async def test_a_store_that_is_down_is_tried_again(
         stop.set()
     assert metrics.totals.counters["apex_ship_errors_total"][()] >= 1
     assert metrics.totals.counters["apex_shipped_events_total"][()] == 6
+    ledger.writer.close()
+    await store.close()
+
+
+async def test_the_lag_grows_while_the_store_is_down(
+    columnar_server: ColumnarServer, tmp_path: Path
+) -> None:
+    store = open_columnar(columnar_server.url(await columnar_server.make_database()))
+    await migrate_columnar(store)
+    ledger = Ledger(tmp_path / "home", store)
+    metrics = Metrics(tmp_path / "metrics", "worker")
+    shipper = Shipper(ledger.segments_dir, store, ledger.books, ledger.clock, metrics)
+    lag_s = metrics.totals.gauges["apex_ship_lag_seconds"]
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(shipper.run(stop))
+        await wait_until(lambda: () in lag_s)  # a whole pass is behind it
+        assert lag_s[()] == 0
+        await columnar_server.set_fault(fail_inserts=1000)
+        ledger.write(make_events(3, at_us=ledger.clock.now_us()))
+        await wait_until(lambda: lag_s[()] > 1)
+        await columnar_server.set_fault(fail_inserts=0)
+        await wait_until(lambda: lag_s[()] == 0)
+        assert await has_stored(ledger, 6)
+        stop.set()
     ledger.writer.close()
     await store.close()
 
