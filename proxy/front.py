@@ -6,6 +6,7 @@ turns the connection over to aiohttp's own protocol, for good and with all bytes
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -21,6 +22,8 @@ from proxy.ready_response import ReadyResponse
 
 if TYPE_CHECKING:
     from proxy.server import DirectServer
+
+logger = logging.getLogger(__name__)
 
 LARGEST_DIRECT_BYTES = 65_536  # what is longer is not taken in before its caller is known
 MOST_PIPELINED_BYTES = 65_536
@@ -104,18 +107,23 @@ class Front(BaseProtocol):
             self._begun.answerer.note_departure(DirectRequest(self._begun, b"", self))
 
     def data_received(self, data: bytes) -> None:
-        if self._task is None and not self._unread:
+        is_held = self._task is not None or self._paused
+        if not is_held and not self._unread:
             self._read(data)
             return
         if isinstance(self._unread, bytes):
             self._unread = bytearray(self._unread)
         self._unread += data
-        if self._task is not None:
-            # A caller that sends ahead waits for its turn, and is held back by its own pace.
+        if is_held:
+            # A caller that sends ahead waits for its turn, and for itself to read what it got.
             if len(self._unread) > MOST_PIPELINED_BYTES and self.transport is not None:
                 self.transport.pause_reading()
         elif len(self._unread) >= self._needed:
             self._read_unread()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._read_on()
 
     def eof_received(self) -> None:
         return None
@@ -161,8 +169,11 @@ class Front(BaseProtocol):
             else:
                 await reply.prepare(request.whole())
                 await reply.write_eof()
-        except ConnectionError:  # the caller left before the answer was out
+        except Exception as error:
+            if not isinstance(error, ConnectionError):  # the caller left before the answer was out
+                logger.error("unexpected error on a connection", exc_info=error)
             self.force_close()
+            return
         finally:
             self._task = None
         self._end(reply)
@@ -177,11 +188,14 @@ class Front(BaseProtocol):
             return
         self._busy_since = self._loop.time()
         if self._unread:
-            transport.resume_reading()
             self._loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:
-        if self._task is None and self._unread and self.transport is not None:
+        """Go on with what was sent ahead, unless something is in its way."""
+        if self.transport is None or self._task is not None or self._paused or not self._unread:
+            return
+        self.transport.resume_reading()
+        if len(self._unread) >= self._needed or self._begun is None:
             self._read_unread()
 
     def hand_over(self, data: bytes) -> None:
@@ -215,7 +229,7 @@ class Front(BaseProtocol):
 
         aiohttp's way has the deadlines for the former; seconds of the loop's clock.
         """
-        if self._task is not None:
+        if self._task is not None or self._paused:
             return
         waited_s = now - self._busy_since
         if self._unread and waited_s > begun_s:

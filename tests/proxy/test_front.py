@@ -94,6 +94,27 @@ async def test_calls_sent_ahead_are_answered_in_turn(wire: Wire, upstream: Fault
     assert [text.split()[0] for text in asked] == [str(n) for n in range(count)]
 
 
+async def test_who_sends_ahead_and_does_not_read_is_held_back(
+    gateway: ProxyGateway, wire: Wire, upstream: FaultUpstream
+) -> None:
+    """Stored answers take no task and no time: only the caller's own reading bounds them."""
+    upstream.fallback = replies.ok_json(replies.chat_document("x" * 30_000))
+    whole = request_of(CACHED | {"user": treated_user(gateway)})
+    for _ in range(2):
+        await wire.send(whole)
+        await wire.answer()
+    count = 2000
+    for _ in range(count):
+        await wire.send(whole)
+    seen = [-1, 0]
+    while seen[-1] != seen[-2]:  # until the gateway has stopped answering
+        await asyncio.sleep(0.3)
+        seen.append(len(gateway.ends()))
+    assert seen[-1] < count / 2, "60 MB of answers would wait in the gateway's memory"
+    for _ in range(count):
+        assert (await wire.answer())[1]["x-apex-cache"] == "hit"
+
+
 @pytest.mark.parametrize(
     ("lines", "path"),
     [
