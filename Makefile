@@ -23,10 +23,10 @@ run: install  ## start the gateway on embedded engines; Ctrl-C stops it
 	@exec $(BIN)/python main.py all
 
 test: install-dev  ## run the tests, with coverage
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term
 
 test-long: install-dev  ## run every test, the long versions too
-	$(BIN)/python -m pytest -n 2 -m "long or not long" --timeout 3600
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "long or not long" --timeout 3600
 
 check: lint format-check types imports test  ## everything CI runs
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from config.operator import Timeouts
 from tests.fault_replies import Reply
 
-PATIENT = Timeouts(connect_s=5, first_token_s=30, idle_s=30, total_s=60, stream_headers_s=30)
+# Long enough that a slow machine is not taken for a fault.
+PATIENT = Timeouts(connect_s=30, first_token_s=90, idle_s=90, total_s=180, stream_headers_s=90)
 # For what must run into a deadline; nothing else is measured with it.
 HASTY = Timeouts(connect_s=0.4, first_token_s=0.5, idle_s=0.4, total_s=0.9, stream_headers_s=30)
 

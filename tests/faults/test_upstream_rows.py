@@ -24,6 +24,9 @@ pytestmark = pytest.mark.timeout(300)  # whichever test comes first waits for al
 Observed = list[dict[str, Seen] | BaseException]
 
 
+pytestmark = pytest.mark.xdist_group("upstream rows")  # the rows run once, not in each worker
+
+
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Observed:
     """Run every row once; a row that failed to run keeps its error for its own test."""
@@ -37,7 +40,7 @@ async def observe_all(directory: Path) -> Observed:
         async with gate:
             return await observe(row, directory / str(number), client)
 
-    async with openai.AsyncOpenAI(api_key=API_KEY, max_retries=0, timeout=60) as client:
+    async with openai.AsyncOpenAI(api_key=API_KEY, max_retries=0, timeout=180) as client:
         runs = (run(number, row) for number, row in enumerate(ROWS))
         return await asyncio.gather(*runs, return_exceptions=True)
 

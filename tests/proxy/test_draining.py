@@ -57,7 +57,7 @@ async def test_busy_clients_on_kept_connections_do_not_hold_up_the_end(
                 tasks.create_task(ask_until_refused(gateway, served))
             await wait_until(lambda: len(served) >= 12)
             gateway.begin_stop()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(15):  # less than waiting for an idle moment would take
                 await gateway.wait_for_end()
         assert set(served) == {200}
         gateway.check_conservation()
