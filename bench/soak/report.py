@@ -8,7 +8,7 @@ from bench.soak.judge import MIB, Run, Verdict, fit_memory, percentile, phases
 from bench.soak.mix import HOT_PROMPTS, KINDS
 
 INTRODUCTION = """\
-# Half an hour at half load, with a dependency dead
+# The soak: half load, with a dependency dead
 
 ```bash
 make soak                                            # 30 minutes
@@ -32,6 +32,8 @@ leaves out the bounds that say something about the machine as well.
   store's return, and from a twelfth of the run after it to the end. Left out are the warm-up, in
   which caches and pools fill, and the catching up. Between the lines the control process makes a
   step: catching up takes whole batches, where a fifth of a second's events were enough before.
+  The bound is one of the whole stretch, 4 MiB and a twentieth: the longer a run, the slower a leak
+  that it finds. The table says what the lines come to in an hour.
 - Latency: of unstreamed calls for which the provider neither waits nor fails, from the moment the
   call was due to its last byte. The first tenth of the run is left out.
 - Descriptors: of a process with no request open, before the run (after the burst) and after it.

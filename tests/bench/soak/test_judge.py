@@ -12,6 +12,7 @@ from bench.soak.__main__ import judged
 from bench.soak.judge import (
     FD_SLACK,
     MIB,
+    MOST_CONTROL_STEP_BYTES,
     MOST_RECOVERY_S,
     MOST_SPOOL_FILES,
     MOST_STEP_BYTES,
@@ -103,7 +104,7 @@ def test_a_good_run_breaks_nothing() -> None:
     least = rest_with(own_fds=20 + FD_SLACK, threads=4 + THREAD_SLACK, upstream_connections=10)
     assert broken(make_run(rest_after=least)) == []
     assert broken(make_run(samples=growing("proxy-0", 10 * MIB))) == []  # 5 in the longer stretch
-    assert broken(make_run(samples=stepping("control", MOST_STEP_BYTES))) == []
+    assert broken(make_run(samples=stepping("control", MOST_CONTROL_STEP_BYTES))) == []
 
 
 @pytest.mark.parametrize(
@@ -127,8 +128,10 @@ def test_a_good_run_breaks_nothing() -> None:
          "unmetered texts on disk"),
         ({"samples": growing("control", 18 * MIB)},
          "memory of control: fitted rise before the store's return"),
-        ({"samples": stepping("control", MOST_STEP_BYTES + MIB)},
+        ({"samples": stepping("control", MOST_CONTROL_STEP_BYTES + MIB)},
          "memory of control: step by the return"),
+        ({"samples": stepping("proxy-0", MOST_STEP_BYTES + MIB)},
+         "memory of proxy-0: step by the return"),
         ({"tally": make_tally(lambda at: 41.0 if AWAY[0] <= at < AWAY[1] else 20.0)},
          "p99, store away"),
         ({"tally": make_tally(lambda at: 41.0 if at >= AWAY[1] else 20.0)}, "p99, recovered"),
