@@ -15,6 +15,8 @@ from ledger.events import AttemptStart
 VARYING = (
     "request_id",
     "attempt",
+    "tenant",
+    "key_id",
     "at_us",
     "holdout_draw",
     "canary_draw",

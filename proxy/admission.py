@@ -7,7 +7,7 @@ turns every error into a reply, and leaves no START without its END.
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from config.metrics import Metrics
 from ledger.events import Outcome
 from ledger.segment_log import LogWriteError
 from policies.snapshot import KeyRecord
-from proxy.auth import identify
+from proxy.auth import identify, identify_token
 from proxy.callers import Caller, name_of
 from proxy.context import RequestContext
 from proxy.dialects.dialect import Dialect
@@ -123,11 +123,13 @@ class Admission:
     def _identify(self, ctx: RequestContext, request: Incoming) -> str:
         """Find out who calls, before anything of the body is read; returns the key's id."""
         live = ctx.live
-        name = request.head if isinstance(request, DirectRequest) else name_of(request.raw_headers)
+        if isinstance(request, DirectRequest):
+            name: Hashable = (request.head, request.token)
+        else:
+            name = name_of(request.raw_headers)
         caller = live.callers.get(name)
         if caller is None:
-            ctx.key = key = self.authenticate(request.headers, live)
-            caller = Caller(request.headers, key, read_wishes(request.headers))
+            caller = self._meet(ctx, request)
             if name is not None:
                 live.callers.keep(name, caller)
         ctx.caller = caller
@@ -135,9 +137,28 @@ class Admission:
         ctx.deadline = ctx.started + live.snapshot.timeouts.total_s
         return caller.key.key_id
 
-    def authenticate(self, headers: Mapping[str, str], live: LiveSnapshot) -> KeyRecord:
-        """Return the caller's key, or count the failure and raise 401."""
+    def _meet(self, ctx: RequestContext, request: Incoming) -> Caller:
+        """Find out who sends these headers with this key."""
+        live, headers = ctx.live, request.headers
+        if not isinstance(request, DirectRequest):
+            ctx.key = key = self.authenticate(headers, live)
+            return Caller(headers, key, read_wishes(headers))
+        ctx.key = key = self.authenticate(headers, live, request.token)
+        head = request.head
+        if head.wishes is None:
+            head.wishes = read_wishes(headers)
+        return Caller(headers, key, head.wishes, live.callers.heads_of(head))
+
+    def authenticate(
+        self, headers: Mapping[str, str], live: LiveSnapshot, token: str = ""
+    ) -> KeyRecord:
+        """Return the caller's key, or count the failure and raise 401.
+
+        `token` is the key where it was taken out of the headers before.
+        """
         try:
+            if token:
+                return identify_token(token, live.snapshot, live.pepper)
             return identify(headers, live.snapshot, live.pepper)
         except GatewayError:
             self.metrics.count("apex_auth_failures_total")

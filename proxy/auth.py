@@ -39,7 +39,11 @@ def _websocket_key(protocols: str) -> str:
 
 def identify(headers: Mapping[str, str], snapshot: Snapshot, pepper: bytes) -> KeyRecord:
     """Return the key that signed this request, or raise 401."""
-    token = bearer_of(headers)
+    return identify_token(bearer_of(headers), snapshot, pepper)
+
+
+def identify_token(token: str, snapshot: Snapshot, pepper: bytes) -> KeyRecord:
+    """Return the key whose secret this is, or raise 401."""
     if not token:
         raise _refusal("No API key was sent.")
     if len(token) > LONGEST_TOKEN_CHARACTERS or not token.isascii():

@@ -17,7 +17,8 @@ from proxy.context import CallerWishes
 
 ByArm = tuple[Decision, Decision]  # past the holdout, and in it
 RawHeaders = tuple[tuple[bytes, bytes], ...]
-MOST_CALLERS = 1024
+MOST_CALLERS = 16_384
+MOST_HEADS = 1024
 LONGEST_KEPT_BYTES = 4096
 # Changes from call to call and says nothing of the caller.
 PER_CALL = frozenset({b"Content-Length", b"content-length"})
@@ -34,6 +35,9 @@ class Head(NamedTuple):
     raw: bytes
 
 
+Heads = dict[tuple[str, Target, bool], Head]
+
+
 class Caller:
     """One set of headers: its key, wishes and tags. Compared by identity, never changed.
 
@@ -44,14 +48,18 @@ class Caller:
     __slots__ = ("decisions", "headers", "heads", "key", "tags", "wishes")
 
     def __init__(
-        self, headers: CIMultiDictProxy[str], key: KeyRecord, wishes: CallerWishes
+        self,
+        headers: CIMultiDictProxy[str],
+        key: KeyRecord,
+        wishes: CallerWishes,
+        heads: Heads | None = None,
     ) -> None:
         self.headers = headers
         self.key = key
         self.wishes = wishes
         # The operator's tags win: policies and chargeback rely on them.
         self.tags: dict[str, str] = {**wishes.tags, **key.tags}
-        self.heads: dict[tuple[str, Target, bool], Head] = {}
+        self.heads: Heads = {} if heads is None else heads
         self.decisions: dict[tuple[str, str, bool, bool, bool, bool], ByArm | None] = {}
 
 
@@ -60,10 +68,20 @@ class CallerBook:
 
     def __init__(self) -> None:
         self._callers: dict[Hashable, Caller] = {}
+        self._heads: dict[Hashable, Heads] = {}
 
     def get(self, name: Hashable) -> Caller | None:
         """Return a caller that was met under this name."""
         return self._callers.get(name)
+
+    def heads_of(self, head: Hashable) -> Heads:
+        """Return what upstreams get of a head: the same, whoever's key it came with."""
+        heads = self._heads.get(head)
+        if heads is None:
+            if len(self._heads) >= MOST_HEADS:
+                self._heads.clear()
+            heads = self._heads[head] = {}
+        return heads
 
     def keep(self, name: Hashable, caller: Caller) -> None:
         """Keep a caller, unless its headers will not come again: an id of the call is in them."""

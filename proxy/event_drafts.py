@@ -32,6 +32,9 @@ class EventForm:
         end.__dict__ = fields = self._end.copy()
         fields["request_id"] = ctx.request_id
         fields["attempt"] = ctx.attempts
+        key = ctx.key or _key_of(ctx)
+        fields["tenant"] = key.tenant
+        fields["key_id"] = key.key_id
         fields["tags"] = ctx.tags
         fields["finish_reasons"] = []
         fields["unpriced_keys"] = []
@@ -41,10 +44,12 @@ class EventForm:
 
     def write_start(self, ctx: RequestContext, at_us: int) -> bytes:
         """Return the START of the attempt that begins at this unix time."""
-        draws, body_bytes = ctx.draws, len(ctx.body)
+        draws, body_bytes, key = ctx.draws, len(ctx.body), ctx.key or _key_of(ctx)
         return self.start.encode({
             "request_id": ctx.request_id,
             "attempt": ctx.attempts,
+            "tenant": key.tenant,
+            "key_id": key.key_id,
             "at_us": at_us,
             "holdout_draw": draws[0],
             "canary_draw": draws[1],
@@ -63,11 +68,11 @@ class EventForm:
 
 def form_of(ctx: RequestContext, place: Place, model: str, cache: str, clock: Clock) -> EventForm:
     """Return the form of the attempt that begins; `cache` is how the cache took part in it."""
-    key, wishes, forms = ctx.key or _key_of(ctx), ctx.wishes, ctx.live.forms
+    wishes, forms = ctx.wishes, ctx.live.forms
     tier, tools = ctx.doc.get("service_tier", ""), ctx.doc.get("tools")
     # Everything a form is made of, beside the snapshot itself and the clock.
     kind: tuple[Any, ...] = (
-        key.key_id, key.tenant, ctx.dialect.endpoint, ctx.model, place, model, cache,
+        ctx.dialect.endpoint, ctx.model, place, model, cache,
         ctx.cache_reason, ctx.decision, ctx.salt_epoch, tier if type(tier) is str else "",
         bool(tools), ctx.is_streaming, ctx.choices_n, ctx.is_deterministic,
         ctx.session_source, wishes.is_no_optimize, wishes.cache_control, wishes.retry_count,

@@ -17,7 +17,7 @@ from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.tcp_helpers import tcp_keepalive
 from multidict import CIMultiDictProxy
 
-from proxy.known_heads import KnownHead
+from proxy.known_heads import KnownHead, PlainHead
 from proxy.ready_response import ReadyResponse
 
 if TYPE_CHECKING:
@@ -45,20 +45,21 @@ class Answerer(Protocol):
 class DirectRequest:
     """A plain call: what the pipeline reads of a request, without what it does not."""
 
-    __slots__ = ("_whole", "body", "front", "head")
+    __slots__ = ("_whole", "body", "front", "head", "token")
 
     version = HttpVersion11
     keep_alive = True
 
-    def __init__(self, head: KnownHead, body: bytes, front: "Front") -> None:
+    def __init__(self, head: KnownHead, token: str, body: bytes, front: "Front") -> None:
         self.head = head
+        self.token = token
         self.body = body
         self.front = front
         self._whole: web.Request | None = None
 
     @property
     def headers(self) -> CIMultiDictProxy[str]:
-        """Headers as they came; the length is that of the first call with this head."""
+        """Headers but the key; the length is that of the first call with this head."""
         return self.head.message.headers
 
     @property
@@ -85,7 +86,7 @@ class Front(BaseProtocol):
         self._server = server
         self._task: asyncio.Task[None] | None = None
         self._unread: bytes | bytearray = b""
-        self._begun: KnownHead | None = None  # of a call whose body is still coming,
+        self._begun: PlainHead | None = None  # of a call whose body is still coming,
         self._needed = 0  # and how many bytes it takes in all
         self._busy_since = 0.0
         self.is_closing = False
@@ -104,7 +105,8 @@ class Front(BaseProtocol):
         if self._task is not None:
             self._task.cancel()  # its caller is gone
         elif self._begun is not None:
-            self._begun.answerer.note_departure(DirectRequest(self._begun, b"", self))
+            head, token, _ = self._begun
+            head.answerer.note_departure(DirectRequest(head, token, b"", self))
 
     def data_received(self, data: bytes) -> None:
         is_held = self._task is not None or self._paused
@@ -138,19 +140,19 @@ class Front(BaseProtocol):
         """Take one call from the bytes, or turn them over."""
         end = data.find(b"\r\n\r\n")
         found = self._server.heads.find(data[: end + 2]) if end > 0 else None
-        if found is None or found[1] > LARGEST_DIRECT_BYTES or self.is_closing:
+        if found is None or found.length > LARGEST_DIRECT_BYTES or self.is_closing:
             self.hand_over(data)
             return
-        head, length = found
+        head, token, length = found
         rest = len(data) - end - 4 - length
         if rest < 0:
-            self._unread, self._needed, self._begun = data, len(data) - rest, head
+            self._unread, self._needed, self._begun = data, len(data) - rest, found
             self._busy_since = self._loop.time()
             return
         body = data[end + 4 : end + 4 + length]
         if rest:
             self._unread = data[end + 4 + length :]
-        self._begin(DirectRequest(head, body, self))
+        self._begin(DirectRequest(head, token, body, self))
 
     def _begin(self, request: DirectRequest) -> None:
         self._server.requests_count += 1

@@ -1,18 +1,24 @@
 """Request heads that were parsed before: the same bytes, length aside, mean the same again.
 
-Used by front.py. A client's heads differ from call to call only in their Content-Length. A head is
-parsed by aiohttp's strict parser when it is first met; what is kept are the bytes around the
-length, so that a known head is one look into a table and can mean nothing but what was parsed.
+Used by front.py. The heads of one kind of client differ only in Content-Length and in the key. A
+head is parsed by aiohttp's strict parser when it is first met; what is kept are the bytes around
+length and key, so that a known head is one look-up and can mean nothing but what was parsed.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import RawRequestMessage
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from proxy.context import CallerWishes
 
 LENGTH_MARKS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+KEY_MARKS = (b"\r\nAuthorization: Bearer ", b"\r\nauthorization: Bearer ")
+KEY_BYTES = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~+/="
+ZERO = ord("0")
 MOST_DIGITS = 8
 MOST_HEADS = 1024
 LONGEST_HEAD_BYTES = 4096
@@ -22,13 +28,25 @@ Parse = Callable[[bytes], RawRequestMessage | None]
 
 
 class KnownHead:
-    """A parsed head and who answers its path. Compared by identity."""
+    """A parsed head, without the key it came with, and who answers its path. By identity.
 
-    __slots__ = ("answerer", "message")
+    `wishes` is what the caller asks of the gateway in it, once somebody has read it.
+    """
+
+    __slots__ = ("answerer", "message", "wishes")
 
     def __init__(self, message: RawRequestMessage, answerer: Any) -> None:
         self.message = message
         self.answerer = answerer
+        self.wishes: CallerWishes | None = None
+
+
+class PlainHead(NamedTuple):
+    """A plain head, its key ("" where it is none of `Authorization: Bearer`), its body's length."""
+
+    known: KnownHead
+    token: str
+    length: int
 
 
 class HeadBook:
@@ -43,26 +61,31 @@ class HeadBook:
         self._parse = parse
         self._known: dict[bytes, KnownHead] = {}
 
-    def find(self, head: bytes) -> tuple[KnownHead, int] | None:
-        """Return a plain head, given up to its last line break, and the body's length in bytes.
+    def find(self, head: bytes) -> PlainHead | None:
+        """Return a plain head, given up to its last line break.
 
         None for everything else: other paths and methods, and all that is unusual or wrong.
         """
-        start = head.find(LENGTH_MARKS[0]) + 18
-        if start == 17:
-            start = head.find(LENGTH_MARKS[1]) + 18
-            if start == 17:
-                return None
+        start = _end_of_any(LENGTH_MARKS, head)
+        if start < 0:
+            return None
         end = head.find(b"\r\n", start)
         digits = head[start:end]
         # Only what no two readers could read differently: no sign, no space, no leading zero.
-        if not digits.isdigit() or len(digits) > MOST_DIGITS or digits[0] == 48:
+        if not digits.isdigit() or len(digits) > MOST_DIGITS or digits[0] == ZERO:
             return None
-        around = head[:start] + head[end:]
-        known = self._known.get(around) or self._meet(around, head)
-        return (known, int(digits)) if known is not None else None
+        around, token = head[:start] + head[end:], b""
+        start = _end_of_any(KEY_MARKS, around)
+        if start >= 0:
+            end = around.find(b"\r\n", start)
+            token = around[start:end]
+            if not token or token.translate(None, KEY_BYTES):
+                return None
+            around = around[:start] + around[end:]
+        known = self._known.get(around) or self._meet(around, head, has_token=bool(token))
+        return PlainHead(known, token.decode(), int(digits)) if known is not None else None
 
-    def _meet(self, around: bytes, head: bytes) -> KnownHead | None:
+    def _meet(self, around: bytes, head: bytes, *, has_token: bool) -> KnownHead | None:
         try:
             message = self._parse(head + b"\r\n")
         except HttpProcessingError:
@@ -72,12 +95,35 @@ class HeadBook:
         answerer = self._answerers.get(message.path)
         if answerer is None or not _is_plain(message):
             return None
+        if has_token:
+            if len(message.headers.getall("Authorization")) != 1:
+                return None
+            message = _without_key(message)
         known = KnownHead(message, answerer)
         if len(around) <= LONGEST_HEAD_BYTES:
             if len(self._known) >= MOST_HEADS:
                 self._known.clear()
             self._known[around] = known
         return known
+
+
+def _end_of_any(marks: tuple[bytes, ...], head: bytes) -> int:
+    """Where the value of a header begins, named in either case; -1 where it is not there."""
+    for mark in marks:
+        at = head.find(mark)
+        if at >= 0:
+            return at + len(mark)
+    return -1
+
+
+def _without_key(message: RawRequestMessage) -> RawRequestMessage:
+    """The head as others share it: whose key it came with is nobody's business."""
+    headers = CIMultiDict(message.headers)
+    del headers["Authorization"]
+    scrubbed: RawRequestMessage = message._replace(
+        headers=CIMultiDictProxy(headers), raw_headers=()
+    )
+    return scrubbed
 
 
 def _is_plain(message: RawRequestMessage) -> bool:

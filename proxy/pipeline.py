@@ -77,7 +77,7 @@ class Pipeline:
         """
         admission = self.admission
         live = admission.holder.live
-        caller = live.callers.get(request.head)
+        caller = live.callers.get((request.head, request.token))
         if caller is None or admission.is_draining:
             return None
         known = self.reader.find_known(caller, dialect, request.body)

@@ -41,13 +41,30 @@ def test_a_head_is_parsed_once_whatever_its_length() -> None:
     parser = Parser()
     book = book_of(parser)
     found = [book.find(HEAD % digits) for digits in (b"1", b"42", b"65536", b"42")]
-    assert [each[1] for each in found if each] == [1, 42, 65_536, 42]
+    assert [each.length for each in found if each] == [1, 42, 65_536, 42]
+    assert {each.token for each in found if each} == {"k"}
     assert len({id(each[0]) for each in found if each}) == 1
     assert parser.calls == 1
     known = found[0]
     assert known is not None
     assert known[0].answerer == "chat"
     assert known[0].message.headers["x-b"] == "c"
+
+
+def test_a_head_is_known_whoever_sends_it_and_keeps_nobodys_key() -> None:
+    parser = Parser()
+    book = book_of(parser)
+    heads = [(HEAD % b"7").replace(b"Bearer k", b"Bearer " + key) for key in (b"k", b"apex_a-b_c")]
+    found = [book.find(head) for head in heads]
+    assert [each.token for each in found if each] == ["k", "apex_a-b_c"]
+    assert len({id(each.known) for each in found if each}) == parser.calls == 1
+    assert found[0] is not None
+    assert b"Bearer" not in repr(found[0].known.message).encode()
+
+
+@pytest.mark.parametrize("key", [b"", b" k", b"k ", b"k k", b"k\xff", b"k\0", b"k\r", b"k,k"])
+def test_a_key_of_odd_bytes_is_left_to_aiohttp(key: bytes) -> None:
+    assert book_of(Parser()).find((HEAD % b"7").replace(b"Bearer k", b"Bearer " + key)) is None
 
 
 def test_heads_are_kept_within_bounds() -> None:
@@ -100,7 +117,8 @@ def test_all_that_is_unusual_is_left_to_aiohttp(head: bytes) -> None:
 
 SPLICES = st.sampled_from(
     [b"\r\n", b"\n", b"\r", b" ", b":", b"\0", b"Content-Length: 5", b"content-length: 5", b"5",
-     b"\r\nContent-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"\t", b"\xff", b""]
+     b"\r\nContent-Length: 5\r\n", b"Bearer ", b"\r\nAuthorization: Bearer z\r\n",
+     b"\r\nauthorization: Basic z\r\n", b"Transfer-Encoding: chunked\r\n", b"\t", b"\xff", b""]
 )  # fmt: skip
 
 
@@ -124,12 +142,16 @@ def test_what_is_known_means_what_the_parser_says(
         message = parser(tampered + b"\r\n")
     except HttpProcessingError as error:
         raise AssertionError(tampered) from error
-    known, length = found
+    known, token, length = found
     assert message is not None
+    if token:  # else the key, if any, is part of the head, and is read from it
+        assert message.headers.getall("Authorization") == [f"Bearer {token}"]
+        assert "Authorization" not in known.message.headers
     assert message.headers.getall("Content-Length") == [str(length)]
-    for said in (message, known.message):
-        rest = [pair for pair in said.raw_headers if pair[0].lower() != b"content-length"]
-        assert rest == [
-            pair for pair in message.raw_headers if pair[0].lower() != b"content-length"
-        ]
+    of_the_call = ("content-length", "authorization" if token else "")
+    shared = [
+        [pair for pair in said.headers.items() if pair[0].lower() not in of_the_call]
+        for said in (message, known.message)
+    ]
+    assert shared[0] == shared[1]
     assert (known.message.method, known.message.path) == (message.method, message.path)
