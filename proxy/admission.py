@@ -132,9 +132,7 @@ class Admission:
             caller = self._meet(ctx, request)
             if name is not None:
                 live.callers.keep(name, caller)
-        ctx.caller = caller
-        ctx.key, ctx.wishes, ctx.tags = caller.key, caller.wishes, caller.tags
-        ctx.deadline = ctx.started + live.snapshot.timeouts.total_s
+        ctx.take_caller(caller)
         return caller.key.key_id
 
     def _meet(self, ctx: RequestContext, request: Incoming) -> Caller:

@@ -87,3 +87,9 @@ class RequestContext:
         self.doc: dict[str, Any] = {}
         self.prefix_blocks: list[str] = []
         self.answer_sample: list[bytes] = []
+
+    def take_caller(self, caller: "Caller") -> None:
+        """Write down who calls, what it wishes, and until when it is answered."""
+        self.caller = caller
+        self.key, self.wishes, self.tags = caller.key, caller.wishes, caller.tags
+        self.deadline = self.started + self.live.snapshot.timeouts.total_s

@@ -76,21 +76,18 @@ class Pipeline:
         None when there is none, or when anything is out of the ordinary: `handle` sees to it then.
         """
         admission = self.admission
-        live = admission.holder.live
-        caller = live.callers.get((request.head, request.token))
+        caller = admission.holder.live.callers.get((request.head, request.token))
         if caller is None or admission.is_draining:
             return None
         known = self.reader.find_known(caller, dialect, request.body)
         if known is None or known.get("is_streaming"):
             return None
         ctx = admission.open(dialect)
-        ctx.caller, ctx.key = caller, caller.key
-        ctx.wishes, ctx.tags = caller.wishes, caller.tags
+        ctx.take_caller(caller)
         ctx.__dict__.update(known)
         stored = self.cache.peek(ctx, self._plan(ctx))
         if stored is None:
             return None
-        ctx.deadline = ctx.started + live.snapshot.timeouts.total_s
         try:
             reply = reply_stored_document(ctx, request, stored, self.recorder)
         except LogWriteError:

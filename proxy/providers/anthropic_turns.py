@@ -9,7 +9,7 @@ from typing import Any
 
 from proxy.providers.anthropic_parts import blocks_of
 from proxy.providers.messages_checks import objects, parse_arguments, refused, text_field
-from proxy.providers.translation import Document
+from proxy.providers.translation import Document, add_turn
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
 LEGACY_HINT = "Use 'tools' and messages of role 'tool'."
@@ -24,7 +24,7 @@ def read_messages(value: Any) -> tuple[str | list[Document], list[Document]]:
         if role in SYSTEM_ROLES:
             system += blocks_of(message.get("content"), f"{where}.content")
         else:
-            _add_turn(turns, *_turn(role, message, where))
+            add_turn(turns, *_turn(role, message, where))
     if not turns:
         raise refused("messages", "holds nothing but instructions", "Add a user's message.")
     return _simplest(system), [_simple_turn(turn) for turn in turns]
@@ -43,13 +43,6 @@ def _turn(role: str, message: dict[str, Any], where: str) -> tuple[str, list[Doc
         case _:
             hint = "Roles are system, developer, user, assistant and tool."
             raise refused(f"{where}.role", "is not a known role", hint)
-
-
-def _add_turn(turns: list[Document], role: str, blocks: list[Document]) -> None:
-    if turns and turns[-1]["role"] == role:
-        turns[-1]["content"] += blocks
-    elif blocks:
-        turns.append({"role": role, "content": blocks})
 
 
 def _simplest(blocks: list[Document]) -> str | list[Document]:

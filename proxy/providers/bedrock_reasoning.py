@@ -9,24 +9,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.providers.anthropic_models import (
+    BUDGET_TOKENS,
+    EFFORTS,
+    FIRST_WITH_EFFORT,
+    FIRST_WITH_THINKING,
+    FIRST_WITH_XHIGH,
+    LEAST_BUDGET_TOKENS,
+)
 from proxy.providers.bedrock_checks import refused
 from proxy.providers.translation import Document
 
 CLAUDE_NEW = re.compile(r"anthropic\.claude-[a-z]+-(\d)(?:-(\d{1,2})(?!\d))?")
 CLAUDE_OLD = re.compile(r"anthropic\.claude-(\d)(?:-(\d)(?!\d))?")
-FIRST_WITH_EFFORT = (4, 6)
-FIRST_WITH_XHIGH = (4, 7)
-FIRST_WITH_THINKING = (3, 7)
-LEAST_BUDGET_TOKENS = 1024
-BUDGET_TOKENS = {
-    "minimal": 1024,
-    "low": 2048,
-    "medium": 8192,
-    "high": 16_384,
-    "xhigh": 24_576,
-    "max": 32_768,
-}
-EFFORTS = frozenset({"none", *BUDGET_TOKENS})
 # gpt-oss and Nova 2 know three efforts.
 THREE_EFFORTS = {"minimal": "low", "xhigh": "high", "max": "high"}
 

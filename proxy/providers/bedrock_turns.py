@@ -11,7 +11,7 @@ import orjson
 
 from proxy.providers.bedrock_checks import objects, refused, text_field
 from proxy.providers.bedrock_parts import blocks_of, cache_points
-from proxy.providers.translation import Document
+from proxy.providers.translation import Document, add_turn
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
 LEGACY_HINT = "Use 'tools' and messages of role 'tool'."
@@ -26,7 +26,7 @@ def read_messages(value: Any) -> tuple[list[Document], list[Document]]:
         if isinstance(role, str) and role in SYSTEM_ROLES:
             system += _system_blocks(message, where)
         else:
-            _add_turn(turns, *_turn(role, message, where))
+            add_turn(turns, *_turn(role, message, where))
     if not turns:
         raise refused("messages", "holds nothing but instructions", "Add a user's message.")
     return system, turns
@@ -54,13 +54,6 @@ def _turn(role: Any, message: Document, where: str) -> tuple[str, list[Document]
         case _:
             hint = "Roles are system, developer, user, assistant and tool."
             raise refused(f"{where}.role", "is not a known role", hint)
-
-
-def _add_turn(turns: list[Document], role: str, blocks: list[Document]) -> None:
-    if turns and turns[-1]["role"] == role:
-        turns[-1]["content"] += blocks
-    elif blocks:
-        turns.append({"role": role, "content": blocks})
 
 
 def _assistant_blocks(message: Document, where: str) -> list[Document]:

@@ -65,3 +65,11 @@ class Translator(Protocol):
 
     def error(self, document: Mapping[str, Any]) -> Document | None:
         """Return A's error document of B's error document; None when it is none of B's."""
+
+
+def add_turn(turns: list[Document], role: str, blocks: list[Document]) -> None:
+    """Add blocks to the turns of a provider that wants its roles to alternate."""
+    if turns and turns[-1]["role"] == role:
+        turns[-1]["content"] += blocks
+    elif blocks:
+        turns.append({"role": role, "content": blocks})
