@@ -1,5 +1,6 @@
 """What the admin API's routes may use, handed over by roles/control.py when it builds the app."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from admin_api.key_names import ReadKeyNames
 from config.clock import Clock
 from config.metrics import Metrics
+from config.secrets import KeyRing
 from config.settings import Settings
 from ledger.conservation import ConservationReport
 from ledger.open_attempts import OpenWindow
@@ -77,6 +79,9 @@ class AdminContext:
     check_dependencies: Callable[[], Awaitable[dict[str, DependencyState]]]
     sql: AsyncEngine
     note_change: Callable[[], None]  # what is stored has changed: build the snapshot again
+    key_ring: KeyRing
+    # Changes one after the other: each adds to the end of an audit chain.
+    change_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 CONTEXT: web.AppKey[AdminContext] = web.AppKey("context", AdminContext)

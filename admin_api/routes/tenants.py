@@ -1,6 +1,5 @@
 """/admin/v1/tenants: the customers, teams or applications of this gateway."""
 
-from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import available_timezones
 
@@ -10,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from admin_api.calls import Answer, Call, Route, Strict, unknown_tenant
 from admin_api.changes import change, check_version
 from admin_api.errors import AdminError
+from admin_api.moments import Moment
 from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
 from policies.tenant_store import Row, find_tenant, insert_tenant, list_tenants, update_tenant
@@ -53,9 +53,9 @@ class Tenant(BaseModel):
     contract: dict[str, Any] | None
     managed_by: Literal["file", "api"] = Field(description="file: apex.yaml, read-only here.")
     version: int
-    created_at: datetime
-    updated_at: datetime | None
-    archived_at: datetime | None
+    created_at: Moment
+    updated_at: Moment | None
+    archived_at: Moment | None
 
 
 async def list_all(call: Call) -> Answer:

@@ -19,6 +19,7 @@ from admin_api.app import build_admin_app
 from admin_api.context import AdminContext, DependencyState
 from config.clock import Clock
 from config.metrics import Metrics
+from config.secrets import KeyRing
 from config.settings import load_settings
 from ledger.price_book import load_price_book
 from policies.snapshot import Target
@@ -42,6 +43,7 @@ class Admin:
     bus: BusServer
     states: dict[str, DependencyState]
     sql: AsyncEngine
+    context: AdminContext
     changes: asyncio.Event  # set by whatever changes what is stored
 
     async def ask(
@@ -53,7 +55,7 @@ class Admin:
             aiohttp.ClientSession() as session,
             session.request(method, f"{self.url}{path}", headers=given, **options) as reply,
         ):
-            is_json = "json" in reply.content_type
+            is_json = reply.content_type in {"application/json", "application/problem+json"}
             return reply.status, await reply.json(content_type=None) if is_json else (
                 await reply.text()
             )
@@ -102,11 +104,12 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
             check_dependencies=check_dependencies,
             sql=engine,
             note_change=changes.set,
+            key_ring=KeyRing(b"m" * 32),
         )
         server = TestServer(build_admin_app(context))
         await server.start_server()
         servers.append(server)
-        return Admin(str(server.make_url("")).rstrip("/"), bus, states, engine, changes)
+        return Admin(str(server.make_url("")).rstrip("/"), bus, states, engine, context, changes)
 
     yield open_one
     for server in servers:
