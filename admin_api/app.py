@@ -13,43 +13,57 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from admin_api import calls
 from admin_api.auth import build_token_check
-from admin_api.calls import build_handler
 from admin_api.context import CONTEXT, AdminContext
 from admin_api.errors import MAX_BODY_BYTES, answer_errors
 from admin_api.routes import (
+    audit,
     cache,
     conservation,
+    docs,
     health,
     keys,
+    models,
     prices,
     projects,
     requests,
+    settings,
     tenants,
     tiers,
     usage,
 )
+from admin_api.serving import build_handler
 
 SHUTDOWN_S = 2.0
 
 Route = tuple[str, str, Callable[[web.Request], Awaitable[web.StreamResponse]]]
 
-ROUTES: tuple[Route, ...] = (
-    ("GET", "/health", health.show_live),
-    ("GET", "/health/ready", health.show_ready),
-    ("GET", "/health/metrics", health.show_metrics),
-    ("GET", "/admin/v1/usage", usage.show_usage),
-    ("GET", "/admin/v1/requests/{id}", requests.show_request),
-    ("GET", "/admin/v1/conservation", conservation.show_conservation),
-    ("GET", "/admin/v1/prices/{model:.+}", prices.show_price),
-    ("POST", "/admin/v1/cache/purge", cache.purge_cache),
-)
-
-# Routes with models of what goes in and out: calls.py checks and describes them.
+# Routes with models of what goes in and out: calls.py checks and openapi.py describes them.
 RESOURCES: tuple[calls.Route, ...] = (
     *tenants.ROUTES,
     *projects.ROUTES,
     *keys.ROUTES,
     *tiers.ROUTES,
+    *models.ROUTES,
+    *prices.ROUTES,
+    *usage.ROUTES,
+    *requests.ROUTES,
+    *cache.ROUTES,
+    *audit.ROUTES,
+    *settings.ROUTES,
+    *conservation.ROUTES,
+)
+
+documentation = docs.Documentation(lambda: RESOURCES)
+
+# What is no part of the API: probes, and what describes it.
+ROUTES: tuple[Route, ...] = (
+    ("GET", "/health", health.show_live),
+    ("GET", "/health/ready", health.show_ready),
+    ("GET", "/health/metrics", health.show_metrics),
+    ("GET", "/admin/v1/openapi.json", documentation.show_openapi),
+    ("GET", "/admin/v1/docs", docs.show_page),
+    ("GET", "/admin/v1/docs.js", docs.show_script),
+    ("GET", "/admin/v1/docs.css", docs.show_style),
 )
 
 server_logger = logging.getLogger(f"{__name__}.server")

@@ -14,8 +14,12 @@ from admin_api.calls import ACTOR
 from admin_api.errors import AdminError, Handler
 from admin_api.permissions import OPERATOR
 
-# Everything else asks for the token. Orchestrators probe these without credentials.
-OPEN_ROUTES = frozenset({"/health", "/health/ready"})
+# Everything else asks for the token. Orchestrators probe without credentials, and a browser opens
+# the documentation without: it says nothing that the sources do not.
+OPEN_ROUTES = frozenset({
+    "/health", "/health/ready", "/admin/v1/openapi.json",
+    "/admin/v1/docs", "/admin/v1/docs.js", "/admin/v1/docs.css",
+})  # fmt: skip
 METRICS_ROUTE = "/health/metrics"
 
 

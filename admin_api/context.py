@@ -1,5 +1,6 @@
 """What the admin API's routes may use, handed over by roles/control.py when it builds the app."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -82,6 +83,8 @@ class AdminContext:
     key_ring: KeyRing = field(repr=False)
     tiers: Callable[[], Tiers]
     announce_revoked: Callable[[str], Awaitable[None]]  # a key's id, to every proxy at once
+    # Changes one after the other: each adds to the end of an audit chain.
+    change_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 CONTEXT: web.AppKey[AdminContext] = web.AppKey("context", AdminContext)

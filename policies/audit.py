@@ -5,7 +5,7 @@ has a chain of its own; "" is the chain of what concerns all. `verify_chain` fin
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.tables import audit_log
 
 FIRST_HASH = "0" * 64
+_ROWS_AT_A_TIME = 500
 HASHED = ("chain", "number", "at", "actor", "action", "subject", "before_hash", "after_hash", "why")
 
 
@@ -68,6 +69,53 @@ async def _read_last(connection: AsyncConnection, chain: str) -> sa.RowMapping |
         .limit(1)
     )
     return (await connection.execute(query)).mappings().one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries of a chain; "" is any. `subject` is the beginning of one."""
+
+    action: str = ""
+    subject: str = ""
+    actor: str = ""
+
+
+async def list_audit(
+    connection: AsyncConnection, chain: str, before: int | None, most: int, only: AuditFilter
+) -> list[sa.RowMapping]:
+    """Entries of a chain, the newest first, from the one in front of number `before` on."""
+    query = sa.select(audit_log).where(audit_log.c.chain == chain)
+    if before is not None:
+        query = query.where(audit_log.c.number < before)
+    if only.action:
+        query = query.where(audit_log.c.action == only.action)
+    if only.actor:
+        query = query.where(audit_log.c.actor == only.actor)
+    if only.subject:
+        query = query.where(audit_log.c.subject.startswith(only.subject, autoescape=True))
+    query = query.order_by(audit_log.c.number.desc()).limit(most)
+    return list((await connection.execute(query)).mappings().all())
+
+
+async def read_chain(engine: AsyncEngine, chain: str) -> AsyncIterator[sa.RowMapping]:
+    """A whole chain by number, some entries in memory at a time; ends where it ended at first."""
+    async with engine.connect() as connection:
+        last = await _read_last(connection, chain)
+    after, end = 0, last["number"] if last else 0
+    while after < end:
+        query = (
+            sa.select(audit_log)
+            .where(audit_log.c.chain == chain, audit_log.c.number.between(after + 1, end))
+            .order_by(audit_log.c.number)
+            .limit(_ROWS_AT_A_TIME)
+        )
+        async with engine.connect() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        if not rows:
+            return
+        for row in rows:
+            yield row
+        after = rows[-1]["number"]
 
 
 def digest_of(document: Mapping[str, Any] | None) -> str:

@@ -44,6 +44,7 @@ class Admin:
     bus: BusServer
     states: dict[str, DependencyState]
     sql: AsyncEngine
+    context: AdminContext
     changes: asyncio.Event  # set by whatever changes what is stored
     revoked: list[str]  # ids of keys, as they were announced to the proxies
     key_ring: KeyRing
@@ -57,7 +58,7 @@ class Admin:
             aiohttp.ClientSession() as session,
             session.request(method, f"{self.url}{path}", headers=given, **options) as reply,
         ):
-            is_json = "json" in reply.content_type
+            is_json = reply.content_type in {"application/json", "application/problem+json"}
             return reply.status, await reply.json(content_type=None) if is_json else (
                 await reply.text()
             )
@@ -128,7 +129,7 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
         await server.start_server()
         servers.append(server)
         url = str(server.make_url("")).rstrip("/")
-        return Admin(url, bus, states, engine, changes, revoked, context.key_ring)
+        return Admin(url, bus, states, engine, context, changes, revoked, context.key_ring)
 
     yield open_one
     for server in servers:

@@ -1,17 +1,22 @@
 """Who may call: every route of the table is tried without and with a token."""
 
+import re
+
 import pytest
 
-from admin_api.app import ROUTES
+from admin_api.app import RESOURCES, ROUTES
 from admin_api.auth import METRICS_ROUTE, OPEN_ROUTES, is_loopback
 from tests.admin_api.conftest import TOKEN, Admin, OpenAdmin
 
 
 def path_of(route: str) -> str:
-    return route.partition("{")[0] + ("x" if "{" in route else "")
+    return re.sub(r"\{[^{}]*\}", "x", route)
 
 
-@pytest.mark.parametrize(("method", "route"), [(method, path) for method, path, _ in ROUTES])
+@pytest.mark.parametrize(
+    ("method", "route"),
+    [*((method, path) for method, path, _ in ROUTES), *((r.method, r.path) for r in RESOURCES)],
+)
 async def test_every_route_but_the_open_ones_asks_for_the_token(
     admin: Admin, method: str, route: str
 ) -> None:
