@@ -11,10 +11,12 @@ from decimal import Decimal
 from typing import Any
 
 from ledger.amounts import summed, usd_text
-from ledger.estimate_sql import ESTIMATES_OF_REQUEST, estimated_by
+from ledger.estimate_sql import ESTIMATES_OF_REQUEST
 from ledger.events import END, START, TOKEN_BUCKETS, AttemptEnd, AttemptStart
+from ledger.hour_plan import plan_hours
+from ledger.hourly_sql import TOTAL, sums_by, unended_by, unknown_among
 from ledger.open_attempts import OpenWindow
-from ledger.usage_sql import AMOUNTS, DIMENSIONS, REQUEST, TOTAL, ends_by, unknown_by
+from ledger.usage_sql import AMOUNTS, DIMENSIONS, REQUEST
 from storage.columnar import Columnar
 
 _COUNTS = ("requests", "attempts", "unknown_attempts", "errors", "cache_hits", "coalesced")
@@ -69,20 +71,13 @@ async def usage_rows(
         known = ", ".join(DIMENSIONS)
         raise UsageQueryError(f"unknown group_by {group_by[:64]!r}", f"group_by is one of {known}")
     span = parse_range(from_, to)
-    parameters = {
-        "since": span.since_us,
-        "until": span.until_us,
-        "tenant": tenant or "",
-        "open_since": open_window.since_us if open_window else _LATEST_US,
-        "open_writers": list(open_window.writers) if open_window else [""],
-    }
-    groups = await _groups(columnar, DIMENSIONS[group_by], parameters)
-    totals = await _groups(columnar, (TOTAL, TOTAL), parameters)
-    names = sorted(groups)
+    groups = await _groups(columnar, group_by, span, tenant or "", open_window)
+    totals = groups.pop((TOTAL, ""), None) or _present({}, 0)
+    named = {value: group for (_, value), group in groups.items()}
+    names = sorted(named)
     if group_by != "day":
-        names.sort(key=lambda name: _weight(groups[name]), reverse=True)
-    rows = [{group_by: name, **groups[name]} for name in names]
-    return {"rows": rows, "totals": totals.get("") or _present({}, 0)}
+        names.sort(key=lambda name: _weight(named[name]), reverse=True)
+    return {"rows": [{group_by: name, **named[name]} for name in names], "totals": totals}
 
 
 async def request_detail(
@@ -113,25 +108,30 @@ async def request_detail(
     }
 
 
+_Group = tuple[str, str]  # dimension or TOTAL, and value
+
+
 async def _groups(
-    columnar: Columnar, dimension: tuple[str, str], parameters: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
-    ended = await columnar.query(ends_by(dimension[0]), _ends_only(parameters))
-    unknown = await columnar.query(unknown_by(dimension[1]), parameters)
-    estimated = await columnar.query(estimated_by(dimension[0]), _ends_only(parameters))
-    estimates = {row["dimension"]: row for row in estimated}
-    without_end = {row["dimension"]: int(row["unknown_attempts"]) for row in unknown}
-    groups = {
-        row["dimension"]: _present(
-            row | estimates.get(row["dimension"], {}), without_end.pop(row["dimension"], 0)
-        )
-        for row in ended
+    columnar: Columnar, group_by: str, span: UsageRange, tenant: str, window: OpenWindow | None
+) -> dict[_Group, dict[str, Any]]:
+    """Every group and the total: whole hours as they were summed, the rest from the events."""
+    plan = await plan_hours(columnar, span.since_us, span.until_us)
+    period = {"first": plan.first, "last": plan.last, "tenant": tenant}
+    ended = await columnar.query(sums_by(group_by, plan.windows, plan.apart), period)
+    maybe_open = {
+        "open_since": window.since_us if window else _LATEST_US,
+        "open_writers": list(window.writers) if window else [""],
     }
-    return groups | {name: _present({}, count) for name, count in without_end.items()}
-
-
-def _ends_only(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if not name.startswith("open_")}
+    asked = {**period, **maybe_open}
+    unended = await columnar.query(unended_by(group_by, plan.windows, plan.apart), asked)
+    if unended:  # rare: then each of them is looked for in all there is
+        unended = await columnar.query(unknown_among(group_by, plan.windows, plan.apart), asked)
+    unknown = {(row["kind"], row["value"]): int(row["unknown_attempts"]) for row in unended}
+    groups: dict[_Group, dict[str, Any]] = {}
+    for row in ended:
+        name = (row["kind"], row["value"])
+        groups[name] = _present(row, unknown.pop(name, 0))
+    return groups | {name: _present({}, count) for name, count in unknown.items()}
 
 
 def _present(row: Mapping[str, Any], unknown_attempts: int) -> dict[str, Any]:

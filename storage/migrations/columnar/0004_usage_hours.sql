@@ -1,0 +1,82 @@
+-- Usage summed by the hour, so that a question over months reads hours instead of events. The
+-- figures are those of usage_events: ledger.rolling sums an hour anew whenever events came in.
+-- How often something was inserted that belongs to an hour: whoever inserts it, this counts.
+CREATE TABLE IF NOT EXISTS usage_hour_marks (hour Int64, inserts UInt64)
+ENGINE = SummingMergeTree ORDER BY hour;
+CREATE MATERIALIZED VIEW IF NOT EXISTS usage_events_mark TO usage_hour_marks AS
+SELECT intDiv(at_us, 3600000000) AS hour, toUInt64(1) AS inserts FROM usage_events GROUP BY hour;
+CREATE MATERIALIZED VIEW IF NOT EXISTS usage_estimates_mark TO usage_hour_marks AS
+SELECT intDiv(at_us, 3600000000) AS hour, toUInt64(1) AS inserts FROM usage_estimates GROUP BY hour;
+INSERT INTO usage_hour_marks
+SELECT intDiv(at_us, 3600000000) AS hour, toUInt64(1) AS inserts FROM usage_events GROUP BY hour;
+-- An hour was summed as `version` when so many inserts had been counted and it held so many events.
+CREATE TABLE IF NOT EXISTS usage_rolled (hour Int64, version UInt64, inserts UInt64, events UInt64)
+ENGINE = ReplacingMergeTree(version) ORDER BY hour;
+-- One row for each hour, tenant, dimension and value; sums of amounts in two halves each.
+CREATE TABLE IF NOT EXISTS usage_hourly
+(
+    hour Int64,
+    version UInt64,
+    dimension LowCardinality(String),
+    tenant LowCardinality(String),
+    value String,
+    requests UInt64,
+    ended UInt64,
+    errors UInt64,
+    cache_hits UInt64,
+    coalesced UInt64,
+    unpriced_lone UInt64,
+    unpriced_retried AggregateFunction(uniqExact, String, String),
+    sum_input_tokens Int64,
+    sum_cache_read_tokens Int64,
+    sum_cache_write_5m_tokens Int64,
+    sum_cache_write_1h_tokens Int64,
+    sum_audio_input_tokens Int64,
+    sum_image_input_tokens Int64,
+    sum_output_tokens Int64,
+    sum_reasoning_tokens Int64,
+    sum_audio_output_tokens Int64,
+    sum_image_output_tokens Int64,
+    cache_served_tokens Int64,
+    cost_high Int64,
+    cost_low Int64,
+    gross_baseline_high Int64,
+    gross_baseline_low Int64,
+    gross_saving_high Int64,
+    gross_saving_low Int64,
+    priced_cost UInt64,
+    priced_gross_baseline UInt64,
+    priced_gross_saving UInt64,
+    unpriced_cost UInt64,
+    unpriced_gross_baseline UInt64,
+    unpriced_gross_saving UInt64,
+    estimated_attempts UInt64,
+    priced_estimates UInt64,
+    estimated_high Int64,
+    estimated_low Int64
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(fromUnixTimestamp64Micro(hour * 3600000000, 'UTC'))
+ORDER BY (dimension, tenant, hour, value);
+-- STARTs that had no END when their hour was summed: few, and each is looked for when asked about.
+CREATE TABLE IF NOT EXISTS usage_unended
+(
+    hour Int64,
+    version UInt64,
+    event_id UUID,
+    at_us Int64,
+    tenant LowCardinality(String),
+    writer LowCardinality(String),
+    requested_model LowCardinality(String),
+    upstream_model LowCardinality(String),
+    key_id LowCardinality(String),
+    tags Map(String, String),
+    upstream LowCardinality(String),
+    cache LowCardinality(String),
+    arm LowCardinality(String)
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(fromUnixTimestamp64Micro(at_us, 'UTC'))
+ORDER BY (tenant, at_us, event_id);
+ALTER TABLE usage_events ADD INDEX IF NOT EXISTS by_start start_id TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE usage_events MATERIALIZE INDEX by_start;
