@@ -22,8 +22,9 @@ INSERT INTO usage_events
 SELECT {columns} FROM (
     SELECT number + {first} AS n,
         {since_us} + intDiv({span_us} * toInt64(number), {many}) AS began_us, {attempt},
-        toUUID(concat(leftPad(hex(intHash64(n)), 16, '0'), leftPad(hex(intHash64(n + 1)), 16, '0'))) AS of_start,
-        toUUID(concat(leftPad(hex(intHash64(n)), 16, '0'), leftPad(hex(intHash64(n + 2)), 16, '0'))) AS of_end
+        leftPad(hex(intHash64(n)), 16, '0') AS half,
+        toUUID(concat(half, leftPad(hex(intHash64(n + 1)), 16, '0'))) AS of_start,
+        toUUID(concat(half, leftPad(hex(intHash64(n + 2)), 16, '0'))) AS of_end
     FROM numbers({many})
 )
 SETTINGS max_insert_threads = 1

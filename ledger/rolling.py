@@ -1,6 +1,6 @@
-"""Sums usage by the hour once an hour is over, and anew whenever events of it come in late.
+"""Sums usage by hours and days once they are over, and anew whenever events of them come in late.
 
-Run by ledger.worker beside the shipper. A crash anywhere only leaves an hour to be summed again:
+Run by ledger.worker beside the shipper. A crash anywhere only leaves a bucket to be summed again:
 until it says that it is, every question reads its events.
 """
 
@@ -8,37 +8,32 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import orjson
 
 from config.clock import Clock
-from ledger.hour_plan import merge
-from ledger.hourly_sql import (
-    DIRTY,
-    HOUR_US,
-    Window,
-    count_events,
-    roll_sums,
-    roll_unended,
-)
+from ledger.apart_sql import roll_late_ends, roll_retried, roll_unended
+from ledger.bucket_plan import DAY_HOURS, HOUR_US, STALE, Window, merge
+from ledger.bucket_sql import count_events, roll_sums
 from storage.columnar import Columnar, ColumnarError
 
 _log = logging.getLogger(__name__)
-_SPAN = "SELECT min(hour) AS first, max(hour) AS last FROM usage_rolled"
+_SPAN = "SELECT min(bucket) AS first, max(bucket) AS last FROM usage_rolled WHERE hours = 1"
 _ROLLED = """
-SELECT hour, argMax(events, version) AS held FROM usage_rolled
-WHERE hour >= {first:Int64} AND hour < {last:Int64} GROUP BY hour
+SELECT bucket, argMax(events, version) AS held FROM usage_rolled
+WHERE hours = 1 AND bucket >= {first:Int64} AND bucket < {last:Int64} GROUP BY bucket
 """
 _LONGEST_PAUSE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class RollerOptions:
-    """An hour is summed when it has been over for `settle_us` and two looks found no new events."""
+    """A bucket is summed when it is over for `settle_us` and two looks found no new events."""
 
     interval_s: float = 30.0
     settle_us: int = 15 * 60 * 1_000_000
-    hours_at_once: int = 24
+    hours_at_once: int = 24  # a day, so that a day of many events is summed alone
     hours_verified_at_once: int = 14 * 24
 
 
@@ -51,7 +46,7 @@ class Roller:
         self._columnar = columnar
         self._clock = clock
         self._options = options or RollerOptions()
-        self._seen: dict[int, int] = {}
+        self._seen: dict[tuple[int, int], int] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sum until `stop`; a store that is away is tried again."""
@@ -69,16 +64,26 @@ class Roller:
             await _wait(stop, pause_s)
 
     async def roll(self) -> int:
-        """Sum every hour that is over and unchanged since the last look; returns how many.
+        """Sum every bucket that is over and unchanged since the last look; returns how many.
 
         Between two looks what was being inserted has become visible. Raises ColumnarError.
         """
-        last = (self._clock.now_us() - self._options.settle_us) // HOUR_US
-        rows = await self._columnar.query(DIRTY, {"first": 0, "last": last})
-        calm = [row for row in rows if self._seen.get(row["hour"]) == row["inserts"]]
-        self._seen = {row["hour"]: row["inserts"] for row in rows}
-        for start in range(0, len(calm), self._options.hours_at_once):
-            await self._roll(calm[start : start + self._options.hours_at_once])
+        over_us = self._clock.now_us() - self._options.settle_us
+        rows = [
+            row
+            for row in await self._columnar.query(STALE)
+            if (row["bucket"] + 1) * row["hours"] * HOUR_US <= over_us
+        ]
+        seen, self._seen = (
+            self._seen,
+            {(row["hours"], row["bucket"]): row["inserts"] for row in rows},
+        )
+        calm = [row for row in rows if seen.get((row["hours"], row["bucket"])) == row["inserts"]]
+        for hours in (1, DAY_HOURS):
+            some = sorted((row for row in calm if row["hours"] == hours), key=itemgetter("bucket"))
+            step = self._options.hours_at_once // hours or 1
+            for start in range(0, len(some), step):
+                await self._roll(hours, some[start : start + step])
         return len(calm)
 
     async def verify(self) -> int:
@@ -92,9 +97,11 @@ class Roller:
             asked = {"first": first, "last": last}
             rolled = await self._columnar.query(_ROLLED, asked)
             window = (first * HOUR_US, last * HOUR_US)
-            held = await self._columnar.query(count_events([window]))
-            events = {row["hour"]: row["events"] for row in held}
-            wrong += [row["hour"] for row in rolled if events.get(row["hour"], 0) != row["held"]]
+            held = await self._columnar.query(count_events(1, [window]))
+            events = {row["bucket"]: row["events"] for row in held}
+            wrong += [
+                row["bucket"] for row in rolled if events.get(row["bucket"], 0) != row["held"]
+            ]
         if wrong:
             marks = [{"hour": hour, "inserts": 1} for hour in wrong]
             await self._insert("usage_hour_marks", marks, f"verify:{self._clock.now_us()}")
@@ -106,36 +113,34 @@ class Roller:
         for start in range(first, last, step):
             yield start, min(start + step, last)
 
-    async def _roll(self, rows: Sequence[dict[str, int]]) -> None:
-        """The rows first, what makes them count last."""
+    async def _roll(self, hours: int, rows: Sequence[dict[str, int]]) -> None:
+        """The sums first, what makes them count last."""
         version = max(self._clock.now_us(), *(row["version"] + 1 for row in rows))
-        hours = merge((row["hour"], row["hour"] + 1) for row in rows)
-        windows = [(since * HOUR_US, until * HOUR_US) for since, until in hours]
-        counted = await self._columnar.query(count_events(windows))
-        events = {row["hour"]: row["events"] for row in counted}
-        await self._columnar.command(roll_sums(windows, version))
-        await self._columnar.command(roll_unended(windows, version))
-        marks = [
-            {
-                "hour": row["hour"],
-                "version": version,
-                "inserts": row["inserts"],
-                "events": events.get(row["hour"], 0),
-            }
-            for row in rows
+        unit = hours * HOUR_US
+        windows = merge((row["bucket"] * unit, (row["bucket"] + 1) * unit) for row in rows)
+        counted = await self._columnar.query(count_events(hours, windows))
+        events = {row["bucket"]: row["events"] for row in counted}
+        await self._columnar.command(roll_sums(hours, windows, version))
+        if hours == 1:
+            await self._columnar.command(roll_retried(windows, version))
+            await self._columnar.command(roll_unended(windows, version))
+            await self._columnar.command(roll_late_ends(windows))
+        rolled = [
+            {**row, "version": version, "events": events.get(row["bucket"], 0)} for row in rows
         ]
-        await self._insert("usage_rolled", marks, f"roll:{version}")
-        await self._forget([row for row in rows if row["version"]], version)
+        await self._insert("usage_rolled", rolled, f"roll:{hours}:{version}")
+        again = [row["bucket"] for row in rows if row["version"]]
+        if again:
+            await self._forget(hours, again, version)
 
-    async def _forget(self, rows: Sequence[dict[str, int]], version: int) -> None:
+    async def _forget(self, hours: int, buckets: Sequence[int], version: int) -> None:
         """Remove what was summed before; it counts no more, and only takes room."""
-        if not rows:
-            return
-        hours = ", ".join(str(row["hour"]) for row in rows)
-        for table in ("usage_hourly", "usage_unended"):
-            await self._columnar.command(
-                f"ALTER TABLE {table} DELETE WHERE hour IN ({hours}) AND version < {version}"
-            )
+        among = f"({', '.join(map(str, buckets))}) AND version < {version}"
+        await self._columnar.command(
+            f"ALTER TABLE usage_sums DELETE WHERE hours = {hours} AND bucket IN {among}"
+        )
+        if hours == 1:
+            await self._columnar.command(f"ALTER TABLE usage_apart DELETE WHERE hour IN {among}")
 
     async def _insert(self, table: str, rows: Sequence[dict[str, int]], token: str) -> None:
         lines = b"\n".join(orjson.dumps(row) for row in rows)

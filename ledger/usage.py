@@ -11,10 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 from ledger.amounts import summed, usd_text
+from ledger.apart_sql import unended_by, unknown_among, unpriced_by
+from ledger.bucket_plan import BucketPlan, plan_buckets
+from ledger.bucket_sql import TOTAL, sums_by
 from ledger.estimate_sql import ESTIMATES_OF_REQUEST
 from ledger.events import END, START, TOKEN_BUCKETS, AttemptEnd, AttemptStart
-from ledger.hour_plan import plan_hours
-from ledger.hourly_sql import TOTAL, sums_by, unended_by, unknown_among
 from ledger.open_attempts import OpenWindow
 from ledger.usage_sql import AMOUNTS, DIMENSIONS, REQUEST
 from storage.columnar import Columnar
@@ -114,24 +115,38 @@ _Group = tuple[str, str]  # dimension or TOTAL, and value
 async def _groups(
     columnar: Columnar, group_by: str, span: UsageRange, tenant: str, window: OpenWindow | None
 ) -> dict[_Group, dict[str, Any]]:
-    """Every group and the total: whole hours as they were summed, the rest from the events."""
-    plan = await plan_hours(columnar, span.since_us, span.until_us)
-    period = {"first": plan.first, "last": plan.last, "tenant": tenant}
-    ended = await columnar.query(sums_by(group_by, plan.windows, plan.apart), period)
-    maybe_open = {
+    """Every group and the total: whole buckets as they were summed, the rest from the events."""
+    plan = await plan_buckets(columnar, span.since_us, span.until_us)
+    asked = {"tenant": tenant}
+    sums = sums_by(group_by, plan.days, plan.hours, plan.events)
+    ended = _by_group(await columnar.query(sums, asked))
+    unpriced = _by_group(
+        await columnar.query(unpriced_by(group_by, plan.summed_hours, plan.events), asked)
+    )
+    unknown = await _unknown_attempts(columnar, group_by, plan, tenant, window)
+    return {
+        name: _present({**ended.get(name, {}), **unpriced.get(name, {})}, unknown.get(name, 0))
+        for name in {**ended, **unknown}
+    }
+
+
+async def _unknown_attempts(
+    columnar: Columnar, group_by: str, plan: BucketPlan, tenant: str, window: OpenWindow | None
+) -> dict[_Group, int]:
+    asked = {
+        "tenant": tenant,
         "open_since": window.since_us if window else _LATEST_US,
         "open_writers": list(window.writers) if window else [""],
     }
-    asked = {**period, **maybe_open}
-    unended = await columnar.query(unended_by(group_by, plan.windows, plan.apart), asked)
-    if unended:  # rare: then each of them is looked for in all there is
-        unended = await columnar.query(unknown_among(group_by, plan.windows, plan.apart), asked)
-    unknown = {(row["kind"], row["value"]): int(row["unknown_attempts"]) for row in unended}
-    groups: dict[_Group, dict[str, Any]] = {}
-    for row in ended:
-        name = (row["kind"], row["value"])
-        groups[name] = _present(row, unknown.pop(name, 0))
-    return groups | {name: _present({}, count) for name, count in unknown.items()}
+    where = (plan.summed_hours, plan.events, plan.stale)
+    rows = await columnar.query(unended_by(group_by, *where), asked)
+    if any(int(row["doubtful"]) for row in rows):  # rare: then an END is looked for everywhere
+        rows = await columnar.query(unknown_among(group_by, *where), asked)
+    return {name: int(row["unknown_attempts"]) for name, row in _by_group(rows).items()}
+
+
+def _by_group(rows: list[dict[str, Any]]) -> dict[_Group, dict[str, Any]]:
+    return {(row["kind"], row["value"]): row for row in rows}
 
 
 def _present(row: Mapping[str, Any], unknown_attempts: int) -> dict[str, Any]:
@@ -145,7 +160,7 @@ def _present(row: Mapping[str, Any], unknown_attempts: int) -> dict[str, Any]:
         "total_tokens": sum(tokens.values()),
         "cache_served_tokens": row.get("cache_served_tokens", 0),
         **_amounts(row, unknown_attempts),
-        "unpriced_requests": row.get("unpriced_requests", 0),
+        "unpriced_requests": row.get("unpriced_lone", 0) + row.get("unpriced_retried", 0),
         "estimated_attempts": row.get("estimated_attempts", 0),
         "estimated_usd": usd_text(summed(row, "estimated"))
         if row.get("priced_estimates")

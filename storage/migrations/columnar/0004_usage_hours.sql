@@ -9,13 +9,16 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS usage_estimates_mark TO usage_hour_marks 
 SELECT intDiv(at_us, 3600000000) AS hour, toUInt64(1) AS inserts FROM usage_estimates GROUP BY hour;
 INSERT INTO usage_hour_marks
 SELECT intDiv(at_us, 3600000000) AS hour, toUInt64(1) AS inserts FROM usage_events GROUP BY hour;
--- An hour was summed as `version` when so many inserts had been counted and it held so many events.
-CREATE TABLE IF NOT EXISTS usage_rolled (hour Int64, version UInt64, inserts UInt64, events UInt64)
-ENGINE = ReplacingMergeTree(version) ORDER BY hour;
--- One row for each hour, tenant, dimension and value; sums of amounts in two halves each.
-CREATE TABLE IF NOT EXISTS usage_hourly
+-- A bucket of so many `hours` (1 or 24) was summed as `version` when so many inserts had been
+-- counted and it held so many events.
+CREATE TABLE IF NOT EXISTS usage_rolled
+(hours UInt8, bucket Int64, version UInt64, inserts UInt64, events UInt64)
+ENGINE = ReplacingMergeTree(version) ORDER BY (hours, bucket);
+-- One row for each bucket, tenant, dimension and value; sums of amounts in two halves each.
+CREATE TABLE IF NOT EXISTS usage_sums
 (
-    hour Int64,
+    hours UInt8,
+    bucket Int64,
     version UInt64,
     dimension LowCardinality(String),
     tenant LowCardinality(String),
@@ -26,7 +29,6 @@ CREATE TABLE IF NOT EXISTS usage_hourly
     cache_hits UInt64,
     coalesced UInt64,
     unpriced_lone UInt64,
-    unpriced_retried AggregateFunction(uniqExact, String, String),
     sum_input_tokens Int64,
     sum_cache_read_tokens Int64,
     sum_cache_write_5m_tokens Int64,
@@ -56,19 +58,22 @@ CREATE TABLE IF NOT EXISTS usage_hourly
     estimated_low Int64
 )
 ENGINE = MergeTree
-PARTITION BY toYYYYMM(fromUnixTimestamp64Micro(hour * 3600000000, 'UTC'))
-ORDER BY (dimension, tenant, hour, value);
--- STARTs that had no END when their hour was summed: few, and each is looked for when asked about.
-CREATE TABLE IF NOT EXISTS usage_unended
+PARTITION BY toYYYYMM(fromUnixTimestamp64Micro(bucket * hours * 3600000000, 'UTC'))
+ORDER BY (hours, dimension, tenant, bucket, value);
+-- What cannot be added up, by the hour: ENDs without a price that are not the only one of their
+-- request, and STARTs that had no END when their hour was summed. Both are few.
+CREATE TABLE IF NOT EXISTS usage_apart
 (
     hour Int64,
     version UInt64,
+    kind LowCardinality(String),
     event_id UUID,
+    request_id String,
     at_us Int64,
     tenant LowCardinality(String),
     writer LowCardinality(String),
     requested_model LowCardinality(String),
-    upstream_model LowCardinality(String),
+    served_model LowCardinality(String),
     key_id LowCardinality(String),
     tags Map(String, String),
     upstream LowCardinality(String),
@@ -77,6 +82,8 @@ CREATE TABLE IF NOT EXISTS usage_unended
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(fromUnixTimestamp64Micro(at_us, 'UTC'))
-ORDER BY (tenant, at_us, event_id);
+ORDER BY (kind, tenant, at_us, event_id);
+-- The STARTs of usage_apart whose END came in later.
+CREATE TABLE IF NOT EXISTS usage_late_ends (start_id UUID) ENGINE = ReplacingMergeTree ORDER BY start_id;
 ALTER TABLE usage_events ADD INDEX IF NOT EXISTS by_start start_id TYPE bloom_filter GRANULARITY 1;
 ALTER TABLE usage_events MATERIALIZE INDEX by_start;
