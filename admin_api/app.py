@@ -21,11 +21,14 @@ from admin_api.routes import (
     conservation,
     docs,
     health,
+    keys,
     models,
     prices,
+    projects,
     requests,
     settings,
     tenants,
+    tiers,
     usage,
 )
 from admin_api.serving import build_handler
@@ -37,6 +40,9 @@ Route = tuple[str, str, Callable[[web.Request], Awaitable[web.StreamResponse]]]
 # Routes with models of what goes in and out: calls.py checks and openapi.py describes them.
 RESOURCES: tuple[calls.Route, ...] = (
     *tenants.ROUTES,
+    *projects.ROUTES,
+    *keys.ROUTES,
+    *tiers.ROUTES,
     *models.ROUTES,
     *prices.ROUTES,
     *usage.ROUTES,

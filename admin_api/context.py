@@ -17,6 +17,7 @@ from ledger.conservation import ConservationReport
 from ledger.open_attempts import OpenWindow
 from ledger.price_book import PriceBook
 from policies.snapshot import Snapshot
+from policies.tiers import Tiers
 from storage.columnar import Columnar
 
 
@@ -79,7 +80,9 @@ class AdminContext:
     check_dependencies: Callable[[], Awaitable[dict[str, DependencyState]]]
     sql: AsyncEngine
     note_change: Callable[[], None]  # what is stored has changed: build the snapshot again
-    key_ring: KeyRing
+    key_ring: KeyRing = field(repr=False)
+    tiers: Callable[[], Tiers]
+    announce_revoked: Callable[[str], Awaitable[None]]  # a key's id, to every proxy at once
     # Changes one after the other: each adds to the end of an audit chain.
     change_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
