@@ -7,7 +7,7 @@ question; what became of them since is looked up when they are asked about.
 from collections.abc import Sequence
 
 from ledger.bucket_plan import HOUR_US, Window
-from ledger.bucket_sql import BY_TENANT, IS_LONE, groups_of, latest_of, within
+from ledger.bucket_sql import BY_TENANT, IS_LONE, columns_of, groups_of, latest_of, within
 from ledger.events import END, START
 
 _COLUMNS = (
@@ -23,13 +23,14 @@ def unpriced_by(group_by: str, hours: Sequence[Window], events: Sequence[Window]
 
     Parameter tenant ("" for all).
     """
+    columns = sorted({"tenant", "request_id", *columns_of(group_by)})
     parts = [
-        *([_kept(END, hours)] if hours else []),
-        *([_events(_RETRIED, events, BY_TENANT)] if events else []),
+        *([_kept(END, hours, columns)] if hours else []),
+        *([_events(_RETRIED, events, columns, BY_TENANT)] if events else []),
     ]
     return f"""
 SELECT g.1 AS kind, g.2 AS value, uniqExact(tenant, request_id) AS unpriced_retried
-FROM (SELECT * EXCEPT kind FROM ({" UNION ALL ".join(parts)}))
+FROM ({" UNION ALL ".join(parts)})
 ARRAY JOIN {groups_of(group_by)} AS g GROUP BY kind, value
 """  # noqa: S608  our own text
 
@@ -41,10 +42,10 @@ def unended_by(
 
     Parameters tenant, open_since and open_writers: attempts that may be under way.
     """
-    candidates = _candidates(hours, events, stale)
+    candidates = _candidates(group_by, hours, events, stale)
     return f"""
 SELECT g.1 AS kind, g.2 AS value, count() AS unknown_attempts, sum(is_event) AS doubtful
-FROM (SELECT * EXCEPT kind FROM ({candidates}))
+FROM ({candidates})
 ARRAY JOIN {groups_of(group_by)} AS g GROUP BY kind, value
 """  # noqa: S608  our own text
 
@@ -53,9 +54,9 @@ def unknown_among(
     group_by: str, hours: Sequence[Window], events: Sequence[Window], stale: Sequence[Window]
 ) -> str:
     """As `unended_by`, with an END looked for in all there is; parameters as there."""
-    candidates = _candidates(hours, events, stale)
+    candidates = _candidates(group_by, hours, events, stale)
     return f"""
-WITH candidates AS (SELECT * EXCEPT kind FROM ({candidates}))
+WITH candidates AS ({candidates})
 SELECT g.1 AS kind, g.2 AS value, count() AS unknown_attempts
 FROM candidates ARRAY JOIN {groups_of(group_by)} AS g
 WHERE event_id NOT IN (
@@ -68,14 +69,14 @@ GROUP BY kind, value
 
 def roll_retried(windows: Sequence[Window], version: int) -> str:
     """Keep the ENDs of whole hours that unpriced requests of several attempts have."""
-    return _roll(_events(_RETRIED, windows), version)
+    return _roll(_events(_RETRIED, windows, _COLUMNS), version)
 
 
 def roll_unended(windows: Sequence[Window], version: int) -> str:
     """Keep the STARTs of whole hours that have no END in all there is."""
     return f"""
 INSERT INTO usage_apart (hour, version, {", ".join(_COLUMNS)})
-WITH candidates AS ({_near_unended(windows)})
+WITH candidates AS ({_near_unended(windows, _COLUMNS)})
 SELECT intDiv(at_us, {HOUR_US}), {version}, * FROM candidates
 WHERE event_id NOT IN (
     SELECT start_id FROM usage_events
@@ -101,10 +102,13 @@ SELECT intDiv(at_us, {HOUR_US}), {version}, {columns} FROM ({events})
 """  # noqa: S608  our own text
 
 
-def _candidates(hours: Sequence[Window], events: Sequence[Window], stale: Sequence[Window]) -> str:
+def _candidates(
+    group_by: str, hours: Sequence[Window], events: Sequence[Window], stale: Sequence[Window]
+) -> str:
+    columns = sorted({"event_id", "at_us", "tenant", "writer", *columns_of(group_by)})
     parts = [
-        *([_kept(START, hours, ", 0 AS is_event")] if hours else []),
-        *([_near_unended(events, BY_TENANT, ", 1 AS is_event")] if events else []),
+        *([_kept(START, hours, [*columns, "0 AS is_event"])] if hours else []),
+        *([_near_unended(events, [*columns, "1 AS is_event"], BY_TENANT)] if events else []),
     ]
     return f"""
 SELECT * FROM ({" UNION ALL ".join(parts)})
@@ -116,27 +120,28 @@ WHERE NOT ({_MAY_BE_OPEN})
 """  # noqa: S608  our own text
 
 
-def _kept(kind: str, hours: Sequence[Window], also: str = "") -> str:
+def _kept(kind: str, hours: Sequence[Window], columns: Sequence[str]) -> str:
     return f"""
-SELECT {", ".join(_COLUMNS)}{also} FROM usage_apart
+SELECT {", ".join(columns)} FROM usage_apart
 WHERE kind = '{kind}' AND {BY_TENANT} AND {within("hour", hours)}
     AND (hour, version) IN ({latest_of(1)})
 """  # noqa: S608  our own text
 
 
-def _near_unended(windows: Sequence[Window], condition: str = "1", also: str = "") -> str:
+def _near_unended(windows: Sequence[Window], columns: Sequence[str], condition: str = "1") -> str:
     """STARTs in windows without an END in them or within an hour of them."""
     near = [(since - HOUR_US, until + HOUR_US) for since, until in windows]
     ended = f"SELECT start_id FROM usage_events WHERE kind = '{END}' AND {within('at_us', near)}"  # noqa: S608
-    return _events(f"kind = '{START}' AND event_id NOT IN ({ended})", windows, condition, also)
+    return _events(f"kind = '{START}' AND event_id NOT IN ({ended})", windows, columns, condition)
 
 
-def _events(which: str, windows: Sequence[Window], condition: str = "1", also: str = "") -> str:
-    """Events with the columns that are kept; a START is served by the model it was sent to."""
-    columns = ", ".join(_COLUMNS).replace(
-        "served_model", f"if(kind = '{START}', upstream_model, served_model) AS served_model"
-    )
+def _events(
+    which: str, windows: Sequence[Window], columns: Sequence[str], condition: str = "1"
+) -> str:
+    """Events with these columns; a START is served by the model it was sent to."""
+    served = f"if(kind = '{START}', upstream_model, served_model) AS served_model"
+    read = ", ".join(served if name == "served_model" else name for name in columns)
     return f"""
-SELECT {columns}{also} FROM usage_events FINAL
+SELECT {read} FROM usage_events FINAL
 WHERE {which} AND {within("at_us", windows)} AND {condition}
 """  # noqa: S608  our own text

@@ -37,42 +37,54 @@ IS_LONE = "is_final AND attempt = 1"  # the only attempt of its request
 BY_TENANT = "({tenant:String} = '' OR tenant = {tenant:String})"
 
 
-def _halves(expression: str, name: str, condition: str = "1") -> dict[str, str]:
-    """The two halves of an exact sum; nothing but unknown ones sum to 0."""
+def _halves(expression: str, name: str) -> dict[str, str]:
+    """The two halves of an amount, whose sums are exact; of an unknown one 0."""
     return {
-        f"{name}_high": f"ifNull(sumIf(intDiv({expression}, {SPLIT}), {condition}), 0)",
-        f"{name}_low": f"ifNull(sumIf(modulo({expression}, {SPLIT}), {condition}), 0)",
+        f"{name}_high": f"ifNull(intDiv({expression}, {SPLIT}), 0)",
+        f"{name}_low": f"ifNull(modulo({expression}, {SPLIT}), 0)",
     }
 
 
-# Column -> what it is of the ENDs of a bucket.
-SUMS: dict[str, str] = {
-    "requests": "countIf(is_final)",
-    "ended": "count()",
-    "errors": "countIf(is_final AND outcome NOT IN ('ok', 'client_closed'))",
-    "cache_hits": "countIf(is_final AND cache = 'hit')",
-    "coalesced": "countIf(is_final AND cache = 'coalesced')",
-    "unpriced_lone": f"countIf(isNull(cost_picousd) AND {IS_LONE})",
-    **{f"sum_{name}": f"sumIf({name}, usage_source = 'provider')" for name in TOKEN_BUCKETS},
-    "cache_served_tokens": f"sumIf({' + '.join(TOKEN_BUCKETS)}, usage_source = 'cache')",
+# What an END adds to the figures of its groups, in the order of the column `figures`: the events'
+# own is made by the store as they come in (storage/migrations/columnar/0004_usage_hours.sql).
+FIGURES: dict[str, str] = {
+    "requests": "is_final",
+    "ended": "1",
+    "errors": "is_final AND outcome NOT IN ('ok', 'client_closed')",
+    "cache_hits": "is_final AND cache = 'hit'",
+    "coalesced": "is_final AND cache = 'coalesced'",
+    "unpriced_lone": f"isNull(cost_picousd) AND ({IS_LONE})",
+    "retried": f"isNull(cost_picousd) AND NOT ({IS_LONE})",
+    "unsure": "usage_source = 'unknown'",
+    **{f"sum_{name}": f"if(usage_source = 'provider', {name}, 0)" for name in TOKEN_BUCKETS},
+    "cache_served_tokens": f"if(usage_source = 'cache', {' + '.join(TOKEN_BUCKETS)}, 0)",
     **_halves("cost_picousd", "cost"),
     **_halves("gross_baseline_picousd", "gross_baseline"),
     **_halves(SAVING, "gross_saving"),
-    **{
-        f"priced_{name}": f"countIf(isNotNull({of}) AND {has})"
-        for name, (of, has) in AMOUNTS.items()
-    },
-    **{f"unpriced_{name}": f"countIf(isNull({of}))" for name, (of, _) in AMOUNTS.items()},
-    "estimated_attempts": f"countIf({_IS_ESTIMATE})",
-    "priced_estimates": f"countIf({_IS_ESTIMATE} AND isNotNull(estimated_picousd))",
-    **_halves("estimated_picousd", "estimated", _IS_ESTIMATE),
+    **{f"priced_{name}": f"isNotNull({of}) AND {has}" for name, (of, has) in AMOUNTS.items()},
+    **{f"unpriced_{name}": f"isNull({of})" for name, (of, _) in AMOUNTS.items()},
 }
-_END_COLUMNS = (
-    *("event_id", "tenant", "request_id", "attempt", "at_us", "key_id", "requested_model"),
-    *("served_model", "upstream", "cache", "arm", "tags", "outcome", "is_final", "usage_source"),
-    *("cost_picousd", "price_state", "gross_baseline_picousd", "baseline_price_state"),
-    *TOKEN_BUCKETS,
+# Behind them, in sums alone: what comes from usage_estimates.
+ESTIMATES: dict[str, str] = {
+    "estimated_attempts": "1",
+    "priced_estimates": "isNotNull(estimated_picousd)",
+    **_halves("estimated_picousd", "estimated"),
+}
+NAMES = (*FIGURES, *ESTIMATES)
+_OF_ESTIMATE = ", ".join(
+    f"if({_IS_ESTIMATE}, toInt64({expression}), 0)" for expression in ESTIMATES.values()
 )
+_UNSURE = list(FIGURES).index("unsure") + 1
+_KEYS = (
+    *("tenant", "at_us", "key_id", "requested_model", "served_model", "upstream", "cache", "arm"),
+    "tags",
+)
+
+
+def figures_sql() -> str:
+    """The figures of one END, as an array; of any other event none."""
+    figures = ", ".join(f"toInt64({expression})" for expression in FIGURES.values())
+    return f"if(kind = 'end', [{figures}], [])"
 
 
 def sums_by(
@@ -85,10 +97,12 @@ def sums_by(
     parts = [
         *([_buckets(group_by, DAY_HOURS, days)] if days else []),
         *([_buckets(group_by, 1, hours)] if hours else []),
-        *([_ends(events, groups_of(group_by), "", BY_TENANT)] if events else []),
+        *([_ends(group_by, events)] if events else []),
     ]
-    sums = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
-    return f"SELECT kind, value, {sums} FROM ({' UNION ALL '.join(parts)}) GROUP BY kind, value"  # noqa: S608
+    return f"""
+SELECT kind, value, sumForEach(part) AS figures, sum(doubt) AS unsure
+FROM ({" UNION ALL ".join(parts)}) GROUP BY kind, value
+"""  # noqa: S608  our own text
 
 
 def _buckets(group_by: str, hours: int, windows: Sequence[Window]) -> str:
@@ -98,10 +112,35 @@ def _buckets(group_by: str, hours: int, windows: Sequence[Window]) -> str:
         group, kinds = "g.1 AS kind, g.2 AS value", f"dimension = '{TOTAL}'"
         joined = f"ARRAY JOIN [('{TOTAL}', ''), ('{group_by}', {_OF_BUCKET[group_by]})] AS g"
     return f"""
-SELECT {group}, {", ".join(SUMS)} FROM usage_sums {joined}
+SELECT {group}, figures AS part, toInt64(0) AS doubt FROM usage_sums {joined}
 WHERE hours = {hours} AND {kinds} AND {BY_TENANT} AND {within("bucket", windows)}
     AND (bucket, version) IN ({latest_of(hours)})
 """  # noqa: S608  our own text
+
+
+def _ends(group_by: str, windows: Sequence[Window]) -> str:
+    """Of the ENDs in windows; `doubt` counts those that an estimate may be of."""
+    return f"""
+SELECT g.1 AS kind, g.2 AS value, figures AS part, figures[{_UNSURE}] AS doubt
+FROM (
+    SELECT {", ".join(columns_of(group_by))}, figures FROM usage_events FINAL
+    WHERE kind = 'end' AND {within("at_us", windows)} AND {BY_TENANT}
+) ARRAY JOIN {groups_of(group_by)} AS g
+"""  # noqa: S608  our own text
+
+
+def estimates_by(group_by: str, windows: Sequence[Window]) -> str:
+    """Sums of the estimates of ENDs in windows, by `group_by` and in total; parameter tenant."""
+    return f"""
+SELECT g.1 AS kind, g.2 AS value, sumForEach([{_OF_ESTIMATE}]) AS figures
+FROM ({_with_estimates(windows, columns_of(group_by), BY_TENANT)})
+ARRAY JOIN {groups_of(group_by)} AS g GROUP BY kind, value
+"""  # noqa: S608  our own text
+
+
+def columns_of(group_by: str) -> tuple[str, ...]:
+    """The columns of an event that its groups are made of."""
+    return {"tag": ("tags",), "day": ("at_us",)}.get(group_by, (VALUES.get(group_by, group_by),))
 
 
 def latest_of(hours: int) -> str:
@@ -123,35 +162,31 @@ def _all_groups() -> str:
     return f"arrayConcat([('{TOTAL}', ''), {pairs}], {tags})"
 
 
-def _ends(windows: Sequence[Window], groups: str, keys: str, condition: str = "1") -> str:
-    """Sums of ENDs in windows by each of their groups, and by `keys` where there are any."""
-    sums = ", ".join(f"{expression} AS {name}" for name, expression in SUMS.items())
+def _with_estimates(windows: Sequence[Window], columns: Sequence[str], condition: str = "1") -> str:
+    """ENDs in windows, each with what is estimated of it."""
     inside = within("at_us", windows)
     return f"""
-SELECT {keys} g.1 AS kind, g.2 AS value, {sums}
-FROM (
-    SELECT * FROM (
-        SELECT {", ".join(_END_COLUMNS)}, intDiv(at_us, {HOUR_US}) AS hour
-        FROM usage_events FINAL
-        WHERE kind = 'end' AND {inside} AND {condition}
-    ) AS ends
-    LEFT JOIN (
-        SELECT event_id AS estimate_of, estimated_picousd, 1 AS has_estimate
-        FROM usage_estimates FINAL WHERE {inside} AND {condition}
-    ) AS estimates ON ends.event_id = estimates.estimate_of
-)
-ARRAY JOIN {groups} AS g
-GROUP BY {keys} kind, value
+SELECT * FROM (
+    SELECT event_id, usage_source, {", ".join(columns)}, figures FROM usage_events FINAL
+    WHERE kind = 'end' AND {inside} AND {condition}
+) AS ends
+LEFT JOIN (
+    SELECT event_id AS estimate_of, estimated_picousd, 1 AS has_estimate
+    FROM usage_estimates FINAL WHERE {inside} AND {condition}
+) AS estimates ON ends.event_id = estimates.estimate_of
 """  # noqa: S608  our own text
 
 
 def roll_sums(hours: int, windows: Sequence[Window], version: int) -> str:
     """Sum buckets of so many hours whole, which `windows` are, into usage_sums."""
-    ends = _ends(windows, _all_groups(), "bucket, tenant,").replace(
-        f"intDiv(at_us, {HOUR_US}) AS hour", f"intDiv(at_us, {HOUR_US * hours}) AS bucket"
-    )
-    columns = ", ".join(("bucket", "tenant", "dimension", "value", *SUMS, "hours", "version"))
-    return f"INSERT INTO usage_sums ({columns}) SELECT *, {hours}, {version} FROM ({ends})"  # noqa: S608
+    return f"""
+INSERT INTO usage_sums (hours, bucket, version, dimension, tenant, value, figures)
+SELECT {hours}, intDiv(at_us, {HOUR_US * hours}) AS bucket, {version}, g.1 AS dimension, tenant,
+    g.2 AS value, sumForEach(arrayConcat(figures, [{_OF_ESTIMATE}]))
+FROM ({_with_estimates(windows, _KEYS)})
+ARRAY JOIN {_all_groups()} AS g
+GROUP BY bucket, dimension, tenant, value
+"""  # noqa: S608  our own text
 
 
 def count_events(hours: int, windows: Sequence[Window]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from ledger.amounts import summed, usd_text
 from ledger.apart_sql import unended_by, unknown_among, unpriced_by
 from ledger.bucket_plan import BucketPlan, plan_buckets
-from ledger.bucket_sql import TOTAL, sums_by
+from ledger.bucket_sql import ESTIMATES, NAMES, TOTAL, estimates_by, sums_by
 from ledger.estimate_sql import ESTIMATES_OF_REQUEST
 from ledger.events import END, START, TOKEN_BUCKETS, AttemptEnd, AttemptStart
 from ledger.open_attempts import OpenWindow
@@ -119,15 +119,26 @@ async def _groups(
     plan = await plan_buckets(columnar, span.since_us, span.until_us)
     asked = {"tenant": tenant}
     sums = sums_by(group_by, plan.days, plan.hours, plan.events)
-    ended = _by_group(await columnar.query(sums, asked))
-    unpriced = _by_group(
-        await columnar.query(unpriced_by(group_by, plan.summed_hours, plan.events), asked)
-    )
+    rows = _by_group(await columnar.query(sums, asked))
+    ended = {name: dict(zip(NAMES, row["figures"], strict=False)) for name, row in rows.items()}
+    if any(int(row["unsure"]) for row in rows.values()):
+        _add_estimates(ended, await columnar.query(estimates_by(group_by, plan.events), asked))
+    if any(row["retried"] for row in ended.values()):
+        unpriced = await columnar.query(
+            unpriced_by(group_by, plan.summed_hours, plan.events), asked
+        )
+        for name, row in _by_group(unpriced).items():
+            ended[name]["unpriced_retried"] = row["unpriced_retried"]
     unknown = await _unknown_attempts(columnar, group_by, plan, tenant, window)
     return {
-        name: _present({**ended.get(name, {}), **unpriced.get(name, {})}, unknown.get(name, 0))
-        for name in {**ended, **unknown}
+        name: _present(ended.get(name, {}), unknown.get(name, 0)) for name in {**ended, **unknown}
     }
+
+
+def _add_estimates(ended: dict[_Group, dict[str, int]], rows: list[dict[str, Any]]) -> None:
+    for name, row in _by_group(rows).items():
+        for figure, value in zip(ESTIMATES, row["figures"], strict=True):
+            ended[name][figure] = ended[name].get(figure, 0) + value
 
 
 async def _unknown_attempts(

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from config.clock import Clock
 from ledger.amounts import summed, usd_text
 from ledger.bucket_plan import HOUR_US
-from ledger.bucket_sql import SUMS, groups_of, within
+from ledger.bucket_sql import FIGURES, figures_sql, groups_of, within
 from ledger.estimate_sql import estimated_by
 from ledger.rolling import Roller, RollerOptions
 from ledger.usage import UsageRange, usage_rows
@@ -20,6 +21,7 @@ from ledger.usage_sql import DIMENSIONS, ends_by, unknown_by
 from storage.columnar import Columnar
 
 NOW_US = 1_795_000_000_000_000
+ROOT = Path(__file__).resolve().parents[2]
 SINCE_US = NOW_US - 60 * HOUR_US
 
 attempts = st.fixed_dictionaries({
@@ -207,7 +209,15 @@ async def compare(store: Columnar, group_by: str, span: UsageRange, tenant: str)
 
 
 def test_nothing_is_left_to_fill_in() -> None:
-    assert len(SUMS) == len(set(SUMS))
+    migration = ROOT / "storage/migrations/columnar/0004_usage_hours.sql"
+    text = " ".join(migration.read_text().split())
+    assert len(FIGURES) == len(set(FIGURES))
+    assert (
+        figures_sql()
+        .replace("[toInt64(is_final)", "[ toInt64(is_final)", 1)
+        .replace("], [])", " ], [])")
+        in text
+    ), "figures are what the migration says: another needs another migration"
     assert within("at_us", []) == "(0)"
     assert within("at_us", [(1, 2), (3, 4)]) == (
         "((at_us >= 1 AND at_us < 2) OR (at_us >= 3 AND at_us < 4))"

@@ -9,12 +9,46 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS usage_estimates_mark TO usage_hour_marks 
 SELECT intDiv(at_us, 3600000000) AS hour, toUInt64(1) AS inserts FROM usage_estimates GROUP BY hour;
 INSERT INTO usage_hour_marks
 SELECT intDiv(at_us, 3600000000) AS hour, toUInt64(1) AS inserts FROM usage_events GROUP BY hour;
+-- What each END adds to the sums it counts in; ledger.bucket_sql names them in this order.
+ALTER TABLE usage_events ADD COLUMN IF NOT EXISTS figures Array(Int64) MATERIALIZED if(kind = 'end', [
+    toInt64(is_final),
+    toInt64(1),
+    toInt64(is_final AND outcome NOT IN ('ok', 'client_closed')),
+    toInt64(is_final AND cache = 'hit'),
+    toInt64(is_final AND cache = 'coalesced'),
+    toInt64(isNull(cost_picousd) AND (is_final AND attempt = 1)),
+    toInt64(isNull(cost_picousd) AND NOT (is_final AND attempt = 1)),
+    toInt64(usage_source = 'unknown'),
+    toInt64(if(usage_source = 'provider', input_tokens, 0)),
+    toInt64(if(usage_source = 'provider', cache_read_tokens, 0)),
+    toInt64(if(usage_source = 'provider', cache_write_5m_tokens, 0)),
+    toInt64(if(usage_source = 'provider', cache_write_1h_tokens, 0)),
+    toInt64(if(usage_source = 'provider', audio_input_tokens, 0)),
+    toInt64(if(usage_source = 'provider', image_input_tokens, 0)),
+    toInt64(if(usage_source = 'provider', output_tokens, 0)),
+    toInt64(if(usage_source = 'provider', reasoning_tokens, 0)),
+    toInt64(if(usage_source = 'provider', audio_output_tokens, 0)),
+    toInt64(if(usage_source = 'provider', image_output_tokens, 0)),
+    toInt64(if(usage_source = 'cache', input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens + audio_input_tokens + image_input_tokens + output_tokens + reasoning_tokens + audio_output_tokens + image_output_tokens, 0)),
+    toInt64(ifNull(intDiv(cost_picousd, 1000000000), 0)),
+    toInt64(ifNull(modulo(cost_picousd, 1000000000), 0)),
+    toInt64(ifNull(intDiv(gross_baseline_picousd, 1000000000), 0)),
+    toInt64(ifNull(modulo(gross_baseline_picousd, 1000000000), 0)),
+    toInt64(ifNull(intDiv(if(price_state = 'agreed' AND baseline_price_state = 'agreed', gross_baseline_picousd - cost_picousd, least(gross_baseline_picousd - cost_picousd, 0)), 1000000000), 0)),
+    toInt64(ifNull(modulo(if(price_state = 'agreed' AND baseline_price_state = 'agreed', gross_baseline_picousd - cost_picousd, least(gross_baseline_picousd - cost_picousd, 0)), 1000000000), 0)),
+    toInt64(isNotNull(cost_picousd) AND cache NOT IN ('hit', 'coalesced') AND usage_source != 'none'),
+    toInt64(isNotNull(gross_baseline_picousd) AND is_final AND usage_source != 'none'),
+    toInt64(isNotNull(gross_baseline_picousd - cost_picousd) AND usage_source != 'none'),
+    toInt64(isNull(cost_picousd)),
+    toInt64(isNull(gross_baseline_picousd)),
+    toInt64(isNull(gross_baseline_picousd - cost_picousd))
+], []);
 -- A bucket of so many `hours` (1 or 24) was summed as `version` when so many inserts had been
 -- counted and it held so many events.
 CREATE TABLE IF NOT EXISTS usage_rolled
 (hours UInt8, bucket Int64, version UInt64, inserts UInt64, events UInt64)
 ENGINE = ReplacingMergeTree(version) ORDER BY (hours, bucket);
--- One row for each bucket, tenant, dimension and value; sums of amounts in two halves each.
+-- One row for each bucket, tenant, dimension and value; `figures` are those of its ENDs, added up.
 CREATE TABLE IF NOT EXISTS usage_sums
 (
     hours UInt8,
@@ -23,39 +57,7 @@ CREATE TABLE IF NOT EXISTS usage_sums
     dimension LowCardinality(String),
     tenant LowCardinality(String),
     value String,
-    requests UInt64,
-    ended UInt64,
-    errors UInt64,
-    cache_hits UInt64,
-    coalesced UInt64,
-    unpriced_lone UInt64,
-    sum_input_tokens Int64,
-    sum_cache_read_tokens Int64,
-    sum_cache_write_5m_tokens Int64,
-    sum_cache_write_1h_tokens Int64,
-    sum_audio_input_tokens Int64,
-    sum_image_input_tokens Int64,
-    sum_output_tokens Int64,
-    sum_reasoning_tokens Int64,
-    sum_audio_output_tokens Int64,
-    sum_image_output_tokens Int64,
-    cache_served_tokens Int64,
-    cost_high Int64,
-    cost_low Int64,
-    gross_baseline_high Int64,
-    gross_baseline_low Int64,
-    gross_saving_high Int64,
-    gross_saving_low Int64,
-    priced_cost UInt64,
-    priced_gross_baseline UInt64,
-    priced_gross_saving UInt64,
-    unpriced_cost UInt64,
-    unpriced_gross_baseline UInt64,
-    unpriced_gross_saving UInt64,
-    estimated_attempts UInt64,
-    priced_estimates UInt64,
-    estimated_high Int64,
-    estimated_low Int64
+    figures Array(Int64)
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(fromUnixTimestamp64Micro(bucket * hours * 3600000000, 'UTC'))
