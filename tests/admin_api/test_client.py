@@ -80,7 +80,8 @@ async def serve() -> AsyncIterator[Serve]:
     ("method", "tries"), [("GET", 3), ("POST", 3), ("DELETE", 3), ("PATCH", 1)]
 )
 async def test_a_store_that_is_away_is_waited_for(serve: Serve, method: str, tries: int) -> None:
-    store, waited = FlakyStore(2), []
+    store = FlakyStore(2)
+    waited: list[float] = []
     api = AdminApi("127.0.0.1", await serve(store), TOKEN, sleep=waited.append)
     if tries == 1:
         with pytest.raises(AdminApiError, match="away"):
@@ -95,7 +96,8 @@ async def test_a_store_that_is_away_is_waited_for(serve: Serve, method: str, tri
 
 
 async def test_waiting_has_an_end(serve: Serve) -> None:
-    store, waited = FlakyStore(99), []
+    store = FlakyStore(99)
+    waited: list[float] = []
     api = AdminApi("127.0.0.1", await serve(store), TOKEN, sleep=waited.append)
     with pytest.raises(AdminApiError) as caught:
         await asyncio.to_thread(api.ask, "GET", "/x")

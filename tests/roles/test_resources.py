@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_fields_are_json_or_text(tmp_path: Path) -> None:
 
 
 def test_tables_for_people() -> None:
-    items = [{"name": "a", "tier": None}, {"name": "bbb", "tier": "mid"}]
+    items: list[dict[str, Any]] = [{"name": "a", "tier": None}, {"name": "bbb", "tier": "mid"}]
     assert list_rows(items, ("name", "tier", "unknown")) == ["name  tier", "a     -", "bbb   mid"]
     assert list_rows([], ("name",)) == ["none"]
     assert detail_rows({"name": "a", "tags": {"x": "y"}}) == ["name  a", 'tags  {"x": "y"}']
