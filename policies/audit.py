@@ -133,13 +133,40 @@ def hash_of(row: Mapping[str, Any] | sa.RowMapping) -> str:
     return hashlib.sha256(orjson.dumps([row["previous_hash"], *fields])).hexdigest()
 
 
+class ChainCheck:
+    """Goes along a whole chain, an entry at a time; `fault` is "" as long as nothing is wrong."""
+
+    def __init__(self, expected_hash: str = "") -> None:
+        """`expected_hash`: that of an entry as it was seen before; it has to be there still."""
+        self.entries = 0
+        self.last_hash = FIRST_HASH
+        self.fault = ""
+        self._expected_hash = expected_hash
+        self._is_expected_seen = expected_hash in ("", FIRST_HASH)
+
+    def add(self, row: Mapping[str, Any] | sa.RowMapping) -> None:
+        """The next entry by number."""
+        number = self.entries + 1
+        if self.fault:
+            return
+        if row["number"] != number:
+            self.fault = f"entry {number} is missing"
+        elif row["previous_hash"] != self.last_hash or row["hash"] != hash_of(row):
+            self.fault = f"entry {number} was altered"
+        else:
+            self.entries, self.last_hash = number, row["hash"]
+            self._is_expected_seen |= row["hash"] == self._expected_hash
+
+    def finish(self) -> str:
+        """What is wrong with the chain; "" when nothing is."""
+        if not self.fault and not self._is_expected_seen:
+            self.fault = f"no entry has the hash {self._expected_hash}: it was cut or made anew"
+        return self.fault
+
+
 def verify_chain(rows: Iterable[Mapping[str, Any] | sa.RowMapping]) -> str:
     """What is wrong with a whole chain, its rows by number; "" when nothing is."""
-    previous, expected = FIRST_HASH, 1
+    check = ChainCheck()
     for row in rows:
-        if row["number"] != expected:
-            return f"entry {expected} is missing"
-        if row["previous_hash"] != previous or row["hash"] != hash_of(row):
-            return f"entry {expected} was altered"
-        previous, expected = row["hash"], expected + 1
-    return ""
+        check.add(row)
+    return check.finish()
