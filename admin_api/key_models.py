@@ -6,9 +6,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from admin_api.calls import Strict
 from admin_api.resource_fields import NAME_PATTERN, Moment, Tags, shown_limits
+from config.endpoints import check_endpoints
 from config.limit_model import LimitsConfig
 from policies.api_key_store import Row, name_of
-from policies.endpoints import check_endpoints
 
 LONGEST_NAME_CHARACTERS = 55  # a key that gives its name on gets its id behind it, of 64 in all
 LONGEST_OVERLAP_S = 30 * 86_400

@@ -57,6 +57,17 @@ class Reconciler:
                 self._take_key(name, key)
         self._archive_the_rest(declared)
 
+    def revoke(self, revoked: Mapping[str, float]) -> None:
+        """Keys of the API that were revoked while SQL was away: by id, when in Unix seconds."""
+        for key_id, moment in revoked.items():
+            row = self._stored.keys.get(key_id)
+            if row is not None and row["managed_by"] == BY_API:
+                values = {
+                    "revoked_at": datetime.fromtimestamp(moment, UTC),
+                    "name": retired_name(row),
+                }
+                self._change(api_keys, {"key_id": key_id}, row, values)
+
     def _take_tenant(self, name: str, config: TenantConfig) -> None:
         values = {
             "tier": config.tier,

@@ -17,6 +17,7 @@ from config.operator_model import CacheConfig, EstimatesConfig, Limits, Timeouts
 from config.secrets import KeyRing
 from policies.limits import NO_LIMITS, UsageLimits, dump_limits, load_limits
 from policies.model import Policy
+from policies.snapshot_signing import PIN_FILE, SnapshotSigner, open_signed, read_pin, write_pin
 
 SCHEMA = 1
 SEAL_PURPOSE = "snapshot"
@@ -199,30 +200,49 @@ def _read_limits(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "limits": load_limits(record.get("limits"))}
 
 
-def read_snapshot_file(path: Path, key_ring: KeyRing) -> Snapshot:
-    """The snapshot of a sealed file. Raises ConfigError when missing, tampered or unreadable."""
+def read_snapshot_file(path: Path, key_ring: KeyRing, trusted: bytes | None = None) -> Snapshot:
+    """The snapshot of a sealed file, signed by `trusted` (a public key), or by the one pinned
+    beside it. Raises ConfigError when missing, tampered, signed by others or unreadable.
+    """
     try:
         sealed = path.read_bytes()
     except OSError as error:
         hint = "start the control process first: it writes the snapshot"
         raise ConfigError(f"cannot read the snapshot {path}: {error.strerror}", hint) from error
     try:
-        return load_snapshot(key_ring.unseal(SEAL_PURPOSE, sealed))
+        trusted = trusted or read_pin(path.parent, key_ring)
+        if trusted is None:
+            raise ConfigError(f"{PIN_FILE} is missing, so nobody is trusted to sign", _HINT)
+        signed = key_ring.unseal(SEAL_PURPOSE, sealed)
+        return load_snapshot(open_signed(signed, trusted))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error.message}", error.hint) from error
 
 
-def write_snapshot_file(path: Path, snapshot: Snapshot, key_ring: KeyRing) -> None:
-    """Seals the snapshot and puts it in place at once, mode 0600.
+def read_own_snapshot(path: Path, key_ring: KeyRing) -> Snapshot | None:
+    """For the control process, before it writes the next: what lies there, by whoever signed it.
+
+    None where there is none. It may be of a version that did not sign. ConfigError.
+    """
+    if not path.exists():
+        return None
+    return load_snapshot(key_ring.unseal(SEAL_PURPOSE, path.read_bytes()))
+
+
+def write_snapshot_file(
+    path: Path, snapshot: Snapshot, key_ring: KeyRing, signer: SnapshotSigner
+) -> None:
+    """Signs and seals the snapshot and puts it in place at once, mode 0600; pins the signer's key.
 
     Raises ConfigError when the file holds a newer number or cannot be opened with this key.
     """
-    if path.exists():
-        held = read_snapshot_file(path, key_ring).number
-        if held > snapshot.number:
-            hint = "another control process writes here: stop it, or use another APEX_HOME"
-            raise ConfigError(
-                f"{path}: snapshot {snapshot.number} would replace newer {held}", hint
-            )
-    sealed = key_ring.seal(SEAL_PURPOSE, dump_snapshot(snapshot))
+    held = read_own_snapshot(path, key_ring)
+    if held is not None and held.number > snapshot.number:
+        hint = "another control process writes here: stop it, or use another APEX_HOME"
+        raise ConfigError(
+            f"{path}: snapshot {snapshot.number} would replace newer {held.number}", hint
+        )
+    if read_pin(path.parent, key_ring) != signer.public_key:
+        write_pin(path.parent, signer.public_key, key_ring)
+    sealed = key_ring.seal(SEAL_PURPOSE, signer.sign(dump_snapshot(snapshot)))
     write_atomically(path, sealed, mode=0o600, is_durable=True)

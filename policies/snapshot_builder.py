@@ -4,7 +4,7 @@ Called by the control process at start and whenever one of them changes; never b
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class SnapshotSources:
     settings: Settings
     operator: OperatorConfig
     key_ring: KeyRing
+    revoked: Mapping[str, float] = field(default_factory=dict)  # key id: when, Unix seconds
     price_book_path: Path = BOOK_PATH
 
 
@@ -83,6 +84,7 @@ class _Assembly:
         """What has to be written for SQL to say what the file says."""
         reconciler = Reconciler(stored, self._sources.key_ring, self._now)
         reconciler.take(self._declared)
+        reconciler.revoke(self._sources.revoked)
         return reconciler
 
     def assemble(
@@ -102,7 +104,7 @@ class _Assembly:
         projects = project_records(rows, tenants)
         pepper_id = self._sources.key_ring.key_id
         keys = KeySelection(tenants, projects, pepper_id, self._now).records(
-            [*reconciler.keys.values(), *_of_api(stored.keys.values())]
+            [*reconciler.keys.values(), *self._made_keys(stored)]
         )
         return Snapshot(
             number=number,
@@ -122,6 +124,10 @@ class _Assembly:
             price_book=book.hash,
             estimates=operator.estimates,
         )
+
+    def _made_keys(self, stored: StoredState) -> list[Row]:
+        rows = _of_api(stored.keys.values())
+        return [row for row in rows if row["key_id"] not in self._sources.revoked]
 
     def _tenant_record(self, name: str, row: Row | None, revision: str) -> TenantRecord:
         if row is not None:

@@ -4,19 +4,30 @@ A snapshot gets the next number only when its content changed, so that a restart
 process makes no proxy read it again.
 """
 
+import asyncio
 import dataclasses
 import os
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.clock import Clock
+from config.errors import ConfigError
 from config.operator import OperatorConfig, UpstreamConfig
 from config.provider_kinds import MOCK_KIND
 from config.secrets import KeyRing
 from config.settings import Settings
 from policies.declared import load_declared
-from policies.snapshot import Snapshot, dump_snapshot, read_snapshot_file, write_snapshot_file
-from policies.snapshot_builder import SnapshotSources, build_snapshot
+from policies.revocations import read_revocations
+from policies.signing_key_store import load_signer
+from policies.snapshot import (
+    Snapshot,
+    dump_snapshot,
+    read_own_snapshot,
+    read_snapshot_file,
+    write_snapshot_file,
+)
+from policies.snapshot_builder import BuiltSnapshot, SnapshotSources, build_snapshot
+from policies.snapshot_signing import SnapshotSigner, read_pin
 from roles import places
 
 MOCK_KEY = "sk-mock"
@@ -65,15 +76,30 @@ class SnapshotKeeper:
     async def refresh(self, operator: OperatorConfig) -> KeptSnapshot:
         """Build the snapshot and write it if it says anything new. ConfigError changes nothing."""
         path = places.snapshot_path(self._settings)
-        held = read_snapshot_file(path, self._key_ring) if path.exists() else None
-        sources = SnapshotSources(self._settings, operator, self._key_ring)
+        held = await asyncio.to_thread(read_own_snapshot, path, self._key_ring)
+        async with self._engine.begin() as connection:
+            signer = await load_signer(connection, self._key_ring, self._clock.now())
+        revoked = read_revocations(places.revocations_path(self._settings), self._key_ring)
+        sources = SnapshotSources(self._settings, operator, self._key_ring, revoked)
         number = held.number + 1 if held else 1
         built = await build_snapshot(sources, self._engine, number, self._clock)
-        if held is not None and _is_same(held, built.snapshot):
+        if held is not None and await asyncio.to_thread(self._is_there, held, built, signer):
             os.utime(path)  # as new as apex.yaml: a lone proxy need not have it built again
             return KeptSnapshot(held, is_new=False, new_keys=built.new_keys)
-        write_snapshot_file(path, built.snapshot, self._key_ring)
+        await asyncio.to_thread(write_snapshot_file, path, built.snapshot, self._key_ring, signer)
         return KeptSnapshot(built.snapshot, is_new=True, new_keys=built.new_keys)
+
+    def _is_there(self, held: Snapshot, built: BuiltSnapshot, signer: SnapshotSigner) -> bool:
+        """Whether proxies find this very content on disk, and trust who signed it."""
+        path = places.snapshot_path(self._settings)
+        pinned = read_pin(path.parent, self._key_ring)
+        if pinned != signer.public_key or not _is_same(held, built.snapshot):
+            return False
+        try:
+            read_snapshot_file(path, self._key_ring, pinned)
+        except ConfigError:
+            return False
+        return True
 
 
 def needs_mock(operator: OperatorConfig) -> bool:
