@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.calls import unknown_tenant
 from admin_api.errors import AdminError
 from config.limit_model import LimitsConfig
-from policies.declared_limits import declare_limits, limits_of
-from policies.limits import dump_limits, load_limits
+from policies.declared_limits import declare_limits
+from policies.limits import load_limits
 from policies.stored_state import Row
 from policies.tenant_store import find_tenant
 from storage.tables import BY_FILE
@@ -40,11 +40,6 @@ Tags = Annotated[
     AfterValidator(_check_tags),
     Field(max_length=MOST_TAGS, description="Labels recorded with every request."),
 ]
-
-
-def stored_limits(limits: LimitsConfig | None) -> dict[str, object] | None:
-    """Limits as SQL keeps them."""
-    return None if limits is None else dump_limits(limits_of(limits))
 
 
 def shown_limits(document: dict[str, object] | None) -> LimitsConfig:

@@ -142,8 +142,16 @@ def _dump_key(record: KeyRecord) -> dict[str, Any]:
 
 
 def _with_limits(record: KeyRecord | ProjectRecord | TenantRecord) -> dict[str, Any]:
-    names = [each.name for each in fields(record)]
-    return {name: getattr(record, name) for name in names} | {"limits": dump_limits(record.limits)}
+    document = {name: getattr(record, name) for name in _NAMES[type(record)]}
+    # Most have none, and there may be ten thousand.
+    document["limits"] = None if record.limits.is_unlimited else dump_limits(record.limits)
+    return document
+
+
+_NAMES = {
+    kind: tuple(each.name for each in fields(kind))
+    for kind in (KeyRecord, ProjectRecord, TenantRecord)
+}
 
 
 def load_snapshot(data: bytes) -> Snapshot:
@@ -157,6 +165,14 @@ def load_snapshot(data: bytes) -> Snapshot:
         # Only the kind of error: its text may quote provider keys.
         raise ConfigError(f"unreadable snapshot ({type(error).__name__})", _HINT) from None
     raise ConfigError(f"snapshot has schema {schema}, this version reads {SCHEMA}", _HINT)
+
+
+def read_number(data: bytes) -> int:
+    """Of a dump, its number alone: what else there is may be much. ConfigError."""
+    try:
+        return int(orjson.loads(data)["number"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"unreadable snapshot ({type(error).__name__})", _HINT) from None
 
 
 def _read_document(document: dict[str, Any]) -> Snapshot:
@@ -219,13 +235,11 @@ def read_snapshot_file(path: Path, key_ring: KeyRing, trusted: bytes | None = No
         raise ConfigError(f"{path}: {error.message}", error.hint) from error
 
 
-def read_own_snapshot(path: Path, key_ring: KeyRing) -> Snapshot | None:
+def read_own_snapshot(path: Path, key_ring: KeyRing) -> Snapshot:
     """For the control process, before it writes the next: what lies there, by whoever signed it.
 
-    None where there is none. It may be of a version that did not sign. ConfigError.
+    It may be of a version that did not sign. ConfigError.
     """
-    if not path.exists():
-        return None
     return load_snapshot(key_ring.unseal(SEAL_PURPOSE, path.read_bytes()))
 
 
@@ -236,12 +250,12 @@ def write_snapshot_file(
 
     Raises ConfigError when the file holds a newer number or cannot be opened with this key.
     """
-    held = read_own_snapshot(path, key_ring)
-    if held is not None and held.number > snapshot.number:
-        hint = "another control process writes here: stop it, or use another APEX_HOME"
-        raise ConfigError(
-            f"{path}: snapshot {snapshot.number} would replace newer {held.number}", hint
-        )
+    if path.exists():
+        held = read_number(key_ring.unseal(SEAL_PURPOSE, path.read_bytes()))
+        if held > snapshot.number:
+            hint = "another control process writes here: stop it, or use another APEX_HOME"
+            message = f"{path}: snapshot {snapshot.number} would replace newer {held}"
+            raise ConfigError(message, hint)
     if read_pin(path.parent, key_ring) != signer.public_key:
         write_pin(path.parent, signer.public_key, key_ring)
     sealed = key_ring.seal(SEAL_PURPOSE, signer.sign(dump_snapshot(snapshot)))

@@ -17,9 +17,8 @@ from config.secrets import KeyRing
 from config.settings import Settings
 from ledger.price_book import PriceBook
 from policies.catalogue import build_models, build_upstreams, write_effective_book
-from policies.declared_limits import limits_of
+from policies.declared_limits import limits_of, stored_limits
 from policies.demo import DEMO_NAME, DEMO_POLICY, load_demo_key
-from policies.limits import dump_limits
 from policies.model import Policy
 from policies.reconciling import Reconciler
 from policies.records import KeySelection, project_records, tenant_record
@@ -149,7 +148,7 @@ def _of_api(rows: Iterable[Row]) -> list[Row]:
 def _declared_projects(declared: dict[str, TenantConfig]) -> list[Row]:
     return [
         {"tenant": tenant, "name": name, "tags": dict(each.tags), "archived_at": None,
-         "limits": dump_limits(limits_of(each.limits))}
+         "limits": stored_limits(each.limits)}
         for tenant, config in declared.items()
         for name, each in config.projects.items()
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 Used by the snapshot builder, in one transaction. What is worked out in between needs no SQL.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from config.errors import ConfigError
 from storage.tables import api_keys, projects, tenants
 
+ROWS_AT_ONCE = 250
 Row = Mapping[Any, Any]  # by column name
 Keys = dict[str, Row]  # by id
 
@@ -39,10 +41,10 @@ class Writes:
 
 async def read_state(connection: AsyncConnection) -> StoredState:
     """Everything a snapshot may be made of."""
-    found_tenants = (await connection.execute(sa.select(tenants))).mappings().all()
-    found_projects = (await connection.execute(sa.select(projects))).mappings().all()
+    found_tenants = await _read(connection, sa.select(tenants))
+    found_projects = await _read(connection, sa.select(projects))
     query = sa.select(api_keys).where(api_keys.c.revoked_at.is_(None))
-    found_keys = (await connection.execute(query)).mappings().all()
+    found_keys = await _read(connection, query)
     return StoredState(
         {row["name"]: row for row in found_tenants},
         {(row["tenant"], row["name"]): row for row in found_projects},
@@ -50,23 +52,41 @@ async def read_state(connection: AsyncConnection) -> StoredState:
     )
 
 
+async def _read(connection: AsyncConnection, query: "sa.Select[Any]") -> list[dict[str, Any]]:
+    """Plain dictionaries: a row of SQLAlchemy's looks every column up anew.
+
+    Some at a time, so that whoever else waits for the loop gets a turn.
+    """
+    result = await connection.stream(query)
+    names = tuple(result.keys())
+    rows: list[dict[str, Any]] = []
+    async for part in result.partitions(ROWS_AT_ONCE):
+        rows += [dict(zip(names, row, strict=True)) for row in part]
+        await asyncio.sleep(0)
+    return rows
+
+
 async def write_state(connection: AsyncConnection, writes: Writes) -> None:
     """Write in order: whoever owns a key comes before it, and a name that is given on is free
     before another key takes it. ConfigError.
     """
-    owners = [each for each in writes.inserts if each[0] is not api_keys]
-    keys = [each for each in writes.inserts if each[0] is api_keys]
     try:
-        for table, row in owners:
-            await connection.execute(sa.insert(table).values(row))
+        await _insert(connection, writes, tenants)
+        await _insert(connection, writes, projects)
         for table, where, values in writes.updates:
             conditions = [table.c[name] == value for name, value in where.items()]
             await connection.execute(sa.update(table).where(*conditions).values(values))
-        for table, row in keys:
-            await connection.execute(sa.insert(table).values(row))
+        await _insert(connection, writes, api_keys)
     except IntegrityError:
         # The driver's own text quotes the row.
         raise ConfigError(
             "a key of apex.yaml has the id or the name of one that was made or revoked elsewhere",
             "give it another secret or another name, or leave the secret out to have one made",
         ) from None
+
+
+async def _insert(connection: AsyncConnection, writes: Writes, table: sa.Table) -> None:
+    """All rows of a table in one go: a first start may bring ten thousand keys."""
+    rows = [row for each, row in writes.inserts if each is table]
+    if rows:
+        await connection.execute(sa.insert(table), rows)

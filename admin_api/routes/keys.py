@@ -15,7 +15,6 @@ from admin_api.resource_fields import (
     changed_meanwhile,
     open_tenant,
     refuse_if_declared,
-    stored_limits,
 )
 from policies.api_key_store import (
     INHERITED,
@@ -27,6 +26,7 @@ from policies.api_key_store import (
     retired_name,
     update_key,
 )
+from policies.declared_limits import stored_limits
 from policies.keys import GeneratedKey, generate_key
 from policies.project_store import find_project
 from policies.tenant_store import find_tenant

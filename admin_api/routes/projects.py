@@ -20,9 +20,9 @@ from admin_api.resource_fields import (
     refuse_if_archived,
     refuse_if_declared,
     shown_limits,
-    stored_limits,
 )
 from config.limit_model import LimitsConfig
+from policies.declared_limits import stored_limits
 from policies.project_store import (
     Row,
     find_project,

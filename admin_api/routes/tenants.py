@@ -19,10 +19,10 @@ from admin_api.resource_fields import (
     refuse_if_archived,
     refuse_if_declared,
     shown_limits,
-    stored_limits,
 )
 from config.limit_model import LimitsConfig
 from config.tier_model import TierName
+from policies.declared_limits import stored_limits
 from policies.tenant_store import Row, find_tenant, insert_tenant, list_tenants, update_tenant
 from policies.tiers import Tiers
 

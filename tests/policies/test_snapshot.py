@@ -147,7 +147,6 @@ def test_a_snapshot_of_another_signer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         read_snapshot_file(path, RING)
     assert "so nobody is trusted" in raised.value.message
-    assert read_own_snapshot(tmp_path / "none", RING) is None
 
 
 def test_a_key_that_was_pinned_before_is_held_on_to(tmp_path: Path) -> None:
