@@ -128,8 +128,9 @@ class Reconciler:
             return made
         if row["managed_by"] == BY_API:
             raise _in_both(f"{table.name} {'/'.join(place.values())!r}")
-        if any(_is_other(row[name], value) for name, value in values.items()):
-            self._change(table, place, row, values)
+        if not any(_is_other(row[name], value) for name, value in values.items()):
+            return row
+        self._change(table, place, row, values)
         return {**row, **values}
 
     def _change(

@@ -167,14 +167,6 @@ def load_snapshot(data: bytes) -> Snapshot:
     raise ConfigError(f"snapshot has schema {schema}, this version reads {SCHEMA}", _HINT)
 
 
-def read_number(data: bytes) -> int:
-    """Of a dump, its number alone: what else there is may be much. ConfigError."""
-    try:
-        return int(orjson.loads(data)["number"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"unreadable snapshot ({type(error).__name__})", _HINT) from None
-
-
 def _read_document(document: dict[str, Any]) -> Snapshot:
     keys = {key["key_id"]: _read_key(key) for key in document["keys"]}
     policies = [Policy.model_validate(policy) for policy in document["policies"]]
@@ -244,18 +236,23 @@ def read_own_snapshot(path: Path, key_ring: KeyRing) -> Snapshot:
 
 
 def write_snapshot_file(
-    path: Path, snapshot: Snapshot, key_ring: KeyRing, signer: SnapshotSigner
+    path: Path,
+    snapshot: Snapshot,
+    key_ring: KeyRing,
+    signer: SnapshotSigner,
+    held: int | None = None,
 ) -> None:
     """Signs and seals the snapshot and puts it in place at once, mode 0600; pins the signer's key.
 
-    Raises ConfigError when the file holds a newer number or cannot be opened with this key.
+    `held` is the number of what lies there, from whoever has just read it. Raises ConfigError when
+    that is newer, or the file cannot be opened with this key.
     """
-    if path.exists():
-        held = read_number(key_ring.unseal(SEAL_PURPOSE, path.read_bytes()))
-        if held > snapshot.number:
-            hint = "another control process writes here: stop it, or use another APEX_HOME"
-            message = f"{path}: snapshot {snapshot.number} would replace newer {held}"
-            raise ConfigError(message, hint)
+    if held is None and path.exists():
+        held = read_own_snapshot(path, key_ring).number
+    if held is not None and held > snapshot.number:
+        hint = "another control process writes here: stop it, or use another APEX_HOME"
+        message = f"{path}: snapshot {snapshot.number} would replace newer {held}"
+        raise ConfigError(message, hint)
     if read_pin(path.parent, key_ring) != signer.public_key:
         write_pin(path.parent, signer.public_key, key_ring)
     sealed = key_ring.seal(SEAL_PURPOSE, signer.sign(dump_snapshot(snapshot)))

@@ -21,14 +21,22 @@ from policies.declared_limits import limits_of, stored_limits
 from policies.demo import DEMO_NAME, DEMO_POLICY, load_demo_key
 from policies.model import Policy
 from policies.reconciling import Reconciler
-from policies.records import KeySelection, project_records, tenant_record
+from policies.records import KeySelection, Known, project_records, tenant_record
 from policies.snapshot import Snapshot, TenantRecord, index_by_hmac
-from policies.stored_state import Row, StoredState, read_state, write_state
+from policies.stored_state import Row, StateReader, StoredState, write_state
 from policies.versions import load_policy
 from storage.tables import BY_API
 
 DEFAULT_POLICY = "balanced"  # of tenants that the admin API made
 PRICE_BOOKS_DIRECTORY = "price-books"
+
+
+@dataclass(slots=True)
+class BuildMemory:
+    """What one build leaves to the next, so that a change costs what it changes."""
+
+    reader: StateReader = field(default_factory=StateReader, repr=False)
+    records: Known = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class SnapshotSources:
     key_ring: KeyRing
     revoked: Mapping[str, float] = field(default_factory=dict)  # key id: when, Unix seconds
     price_book_path: Path = BOOK_PATH
+    memory: BuildMemory = field(default_factory=BuildMemory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ async def build_snapshot(
     # A megabyte of prices, ten thousand keys: off the loop, which serves the admin API.
     book = await asyncio.to_thread(_make_price_book, sources)
     async with sql_engine.begin() as connection:
-        stored = await read_state(connection)
+        stored = await sources.memory.reader.read(connection)
         reconciler = await asyncio.to_thread(assembly.reconcile, stored)
         await write_state(connection, reconciler.writes)
     snapshot = await asyncio.to_thread(assembly.assemble, stored, reconciler, number, book)
@@ -102,7 +111,8 @@ class _Assembly:
         rows = [*_declared_projects(self._declared), *_of_api(stored.projects.values())]
         projects = project_records(rows, tenants)
         pepper_id = self._sources.key_ring.key_id
-        keys = KeySelection(tenants, projects, pepper_id, self._now).records(
+        known = self._sources.memory.records
+        keys = KeySelection(tenants, projects, pepper_id, self._now, known).records(
             [*reconciler.keys.values(), *self._made_keys(stored)]
         )
         return Snapshot(

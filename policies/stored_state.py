@@ -16,6 +16,7 @@ from config.errors import ConfigError
 from storage.tables import api_keys, projects, tenants
 
 ROWS_AT_ONCE = 250
+MOST_NAMED = 500  # in one query; with more of them all are read
 Row = Mapping[Any, Any]  # by column name
 Keys = dict[str, Row]  # by id
 
@@ -39,17 +40,39 @@ class Writes:
     )
 
 
-async def read_state(connection: AsyncConnection) -> StoredState:
-    """Everything a snapshot may be made of."""
-    found_tenants = await _read(connection, sa.select(tenants))
-    found_projects = await _read(connection, sa.select(projects))
-    query = sa.select(api_keys).where(api_keys.c.revoked_at.is_(None))
-    found_keys = await _read(connection, query)
-    return StoredState(
-        {row["name"]: row for row in found_tenants},
-        {(row["tenant"], row["name"]): row for row in found_projects},
-        {row["key_id"]: row for row in found_keys},
-    )
+class StateReader:
+    """Reads everything a snapshot may be made of, and remembers the keys between two builds.
+
+    A key is read again when it has another version: whoever changes one has to raise it.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[str, Row] = {}
+
+    async def read(self, connection: AsyncConnection) -> StoredState:
+        """The rows of now; those that did not change are the very objects of the last time."""
+        found_tenants = await _read(connection, sa.select(tenants))
+        found_projects = await _read(connection, sa.select(projects))
+        return StoredState(
+            {row["name"]: row for row in found_tenants},
+            {(row["tenant"], row["name"]): row for row in found_projects},
+            await self._read_keys(connection),
+        )
+
+    async def _read_keys(self, connection: AsyncConnection) -> dict[str, Row]:
+        is_there = api_keys.c.revoked_at.is_(None)
+        query = sa.select(api_keys.c.key_id, api_keys.c.version).where(is_there)
+        versions = {row[0]: row[1] for row in await connection.execute(query)}
+        kept = {
+            key_id: row
+            for key_id, row in self._keys.items()
+            if versions.get(key_id) == row["version"]
+        }
+        other = [key_id for key_id in versions if key_id not in kept]
+        is_one_of = api_keys.c.key_id.in_(other) if len(other) <= MOST_NAMED else sa.true()
+        rows = await _read(connection, sa.select(api_keys).where(is_there, is_one_of))
+        self._keys = kept | {row["key_id"]: row for row in rows if row["key_id"] not in kept}
+        return dict(self._keys)
 
 
 async def _read(connection: AsyncConnection, query: "sa.Select[Any]") -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from policies.snapshot import (
     read_snapshot_file,
     write_snapshot_file,
 )
-from policies.snapshot_builder import SnapshotSources, build_snapshot
+from policies.snapshot_builder import BuildMemory, SnapshotSources, build_snapshot
 from policies.snapshot_signing import SnapshotSigner, read_pin
 from roles import places
 
@@ -59,6 +59,7 @@ class SnapshotKeeper:
         self._clock = clock
         self._mock_url = mock_url
         self._held: _Held | None = None
+        self._memory = BuildMemory()
 
     def load_operator(self) -> OperatorConfig:
         """apex.yaml as it is now, mock upstreams pointed at the running mock. ConfigError."""
@@ -81,14 +82,18 @@ class SnapshotKeeper:
         async with self._engine.begin() as connection:
             signer = await load_signer(connection, self._key_ring, self._clock.now())
         revoked = read_revocations(places.revocations_path(self._settings), self._key_ring)
-        sources = SnapshotSources(self._settings, operator, self._key_ring, revoked)
+        sources = SnapshotSources(
+            self._settings, operator, self._key_ring, revoked, memory=self._memory
+        )
         number = held.snapshot.number + 1 if held else 1
         built = await build_snapshot(sources, self._engine, number, self._clock)
         if held is not None and _is_same(held, built.snapshot, signer):
             os.utime(path)  # as new as apex.yaml: a lone proxy need not have it built again
             self._held = held._replace(written_ns=path.stat().st_mtime_ns)
             return KeptSnapshot(held.snapshot, is_new=False, new_keys=built.new_keys)
-        await asyncio.to_thread(write_snapshot_file, path, built.snapshot, self._key_ring, signer)
+        await asyncio.to_thread(
+            write_snapshot_file, path, built.snapshot, self._key_ring, signer, number - 1
+        )
         self._held = _Held(path.stat().st_mtime_ns, built.snapshot, signer.public_key)
         return KeptSnapshot(built.snapshot, is_new=True, new_keys=built.new_keys)
 

@@ -19,7 +19,7 @@ from policies.limits import Budget
 from policies.project_store import insert_project
 from policies.snapshot import dump_snapshot, load_snapshot
 from policies.snapshot_builder import BuiltSnapshot, SnapshotSources, build_snapshot
-from policies.stored_state import read_state
+from policies.stored_state import StateReader
 from policies.tenant_store import insert_tenant, update_tenant
 
 RING = KeyRing(b"m" * 32)
@@ -155,10 +155,12 @@ async def test_what_the_file_says_of_a_key_is_in_its_record(
     assert snapshot.tenants["acme"].time_zone == "Asia/Tokyo"
     assert snapshot.tenants["acme"].limits == record.limits
     async with sql_engine.connect() as connection:
-        state = await read_state(connection)
+        state = await StateReader().read(connection)
     await build(sql_engine, tmp_path, operator)
     async with sql_engine.connect() as connection:
-        assert await read_state(connection) == state, "nothing is written where nothing changed"
+        assert await StateReader().read(connection) == state, (
+            "nothing is written where nothing changed"
+        )
 
 
 async def test_what_the_api_made_is_merged_in(sql_engine: AsyncEngine, tmp_path: Path) -> None:
