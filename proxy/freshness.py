@@ -26,6 +26,10 @@ class Freshness:
         """The control plane says: this is how things are now."""
         self._confirmed = self._clock.monotonic()
 
+    def note_age(self, age_s: float) -> None:
+        """What lies on disk was vouched for so long ago, which may be later than what is known."""
+        self._confirmed = max(self._confirmed, self._clock.monotonic() - age_s)
+
     @property
     def age_s(self) -> float:
         return self._clock.monotonic() - self._confirmed

@@ -267,8 +267,10 @@ class SnapshotHolder:
         self.live = self._build(is_closed=self.live.is_closed)
         return True
 
-    def read_revocations(self) -> None:
-        """Take in what is noted on disk, should a message have been missed. ConfigError."""
+    def look_at_disk(self) -> None:
+        """Take in what is noted there, should a message have been missed. ConfigError."""
+        self.freshness.note_age(age_on_disk(self._home, self.clock))
+        self.look_at_time()
         self.revoke(read_revocations(self._home / REVOCATIONS_FILE, self._key_ring))
 
     def revoke(self, key_ids: Iterable[str]) -> None:

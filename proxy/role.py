@@ -120,7 +120,7 @@ class ProxyProcess:
         It is read on a thread: ten thousand keys take longer than a request may wait.
         """
         try:
-            self.holder.read_revocations()
+            self.holder.look_at_disk()
             fresh = await asyncio.to_thread(self.holder.read_newer)
             if fresh is not None and self.holder.take(fresh):
                 logger.info("serving from snapshot %d", self.holder.live.snapshot.number)

@@ -16,6 +16,10 @@ def test_time_makes_it_doubtful_and_then_over() -> None:
     assert (fresh.is_doubtful, fresh.is_over) == (True, False)
     clock.step(3600)
     assert fresh.is_over
+    fresh.note_age(5000)
+    assert fresh.is_over, "that is longer ago than what is known"
+    fresh.note_age(100)
+    assert (fresh.is_over, fresh.age_s) == (False, 100)
     fresh.confirm()
     assert (fresh.is_doubtful, fresh.is_over, fresh.age_s) == (False, False, 0.0)
 

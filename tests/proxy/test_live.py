@@ -221,7 +221,7 @@ def test_a_revoked_key_is_out_at_once_and_stays_out(home: Home) -> None:
     add_revocation(home.path / "revocations.sealed", KEY_RING, "app", 1.8e9)
     assert home.hold().live.snapshot.keys_by_id == {}
     other = home.hold()
-    other.read_revocations()
+    other.look_at_disk()
     assert other.live.revoked == {"app"}
 
 
