@@ -31,6 +31,7 @@ from policies.tiers import Tiers, load_tiers
 from roles import lifeline, places
 from roles.admin_token import load_admin_token
 from roles.bus_server import BusServer
+from roles.last_use import LastUse
 from roles.listening import adopt_socket
 from roles.loop import run_on_fast_loop, stop_event_on
 from roles.readiness import Readiness
@@ -113,6 +114,8 @@ class ControlProcess:
         """Answer the admin API and ship usage until `stop`; returns after the last shipment."""
         async with serve_admin(self._build_context(), opened):
             self._tasks.start(self._report_ready(), "report ready")
+            last_use = LastUse(self._engine, lambda: self._usage.columnar, self._clock)
+            self._tasks.start(last_use.run(), "last use")
             await self._usage.run(stop)
 
     async def close(self) -> None:
