@@ -1,6 +1,6 @@
 """What the admin API's routes may use, handed over by roles/control.py when it builds the app."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -81,6 +81,7 @@ class AdminContext:
     note_change: Callable[[], None]  # what is stored has changed: build the snapshot again
     key_ring: KeyRing = field(repr=False)
     tiers: Callable[[], Tiers]
+    month_spend: Callable[[], Mapping[str, int]]  # pico-USD by tenant; empty until known
     announce_revoked: Callable[[str], Awaitable[None]]  # a key's id, to every proxy at once
 
 

@@ -37,6 +37,7 @@ from roles.loop import run_on_fast_loop, stop_event_on
 from roles.readiness import Readiness
 from roles.reporting import Reporter
 from roles.snapshot_keeper import KeptSnapshot, SnapshotKeeper, needs_mock
+from roles.spend_watch import SpendWatch
 from roles.usage_store import UsageStore
 from roles.vouching import Voucher
 from storage.migrations import migrate_sql
@@ -93,6 +94,7 @@ class ControlProcess:
         self._book: PriceBook | None = None
         self._operator: OperatorConfig | None = None
         self._tiers: Tiers = {}
+        self._spend = SpendWatch(lambda: self._usage.columnar, self._clock)
         self._is_behind = False  # something that was changed is in no snapshot yet
         self._is_file_new = False
         self._reload_wanted = asyncio.Event()
@@ -116,6 +118,7 @@ class ControlProcess:
             self._tasks.start(self._report_ready(), "report ready")
             last_use = LastUse(self._engine, lambda: self._usage.columnar, self._clock)
             self._tasks.start(last_use.run(), "last use")
+            self._tasks.start(self._spend.run(), "spend")
             await self._usage.run(stop)
 
     async def close(self) -> None:
@@ -227,6 +230,7 @@ class ControlProcess:
             note_change=self._reload_wanted.set,
             key_ring=self._key_ring,
             tiers=lambda: self._tiers,
+            month_spend=lambda: self._spend.spent,
             announce_revoked=self._announce_revoked,
         )
 
