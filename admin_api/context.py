@@ -83,6 +83,7 @@ class AdminContext:
     tiers: Callable[[], Tiers]
     month_spend: Callable[[], Mapping[str, int]]  # pico-USD by tenant; empty until known
     announce_revoked: Callable[[str], Awaitable[None]]  # a key's id, to every proxy at once
+    is_made_here: Callable[[str, str], bool]  # tenant, key id: by the API, as SQL last said
 
 
 CONTEXT: web.AppKey[AdminContext] = web.AppKey("context", AdminContext)

@@ -102,3 +102,11 @@ def key_of(row: Row, now: float) -> Key:
         return key.model_copy(update={"state": "revoked"})
     is_over = key.expires_at is not None and key.expires_at.timestamp() <= now
     return key.model_copy(update={"state": "expired"}) if is_over else key
+
+
+class Revoked(BaseModel):
+    """A revocation that is in force, and not in the SQL store yet, which is away."""
+
+    key_id: str
+    state: Literal["revoked"] = "revoked"
+    detail: str = "every proxy refuses the key; the SQL store is told when it is back"

@@ -70,6 +70,13 @@ def refuse_if_archived(row: Row) -> None:
         raise AdminError(409, "archived", "this was archived", hint)
 
 
+def refuse_too_many(held: int, most: int, what: str) -> None:
+    """Everything is bounded: a snapshot holds all of it in memory. AdminError 409."""
+    if held >= most:
+        hint = "end some that are not used, or ask the operator for another tenant"
+        raise AdminError(409, "too_many", f"the tenant has {held} {what} already", hint)
+
+
 def changed_meanwhile() -> AdminError:
     """Somebody else changed it between our reading and our writing."""
     return AdminError(412, "version_mismatch", "it was changed meanwhile", "GET it again")

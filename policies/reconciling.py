@@ -34,6 +34,7 @@ class Reconciler:
     def __init__(self, stored: StoredState, key_ring: KeyRing, now: float) -> None:
         self.writes = Writes()
         self.new_secrets: list[tuple[str, str, str]] = []
+        self.late_revocations: list[Row] = []  # as they were before
         self.keys: dict[str, Row] = {}  # of the file, by id, as they are from now on
         self._stored = stored
         self._key_ring = key_ring
@@ -65,6 +66,7 @@ class Reconciler:
                     "name": retired_name(row),
                 }
                 self._change(api_keys, {"key_id": key_id}, row, values)
+                self.late_revocations.append(row)
 
     def _take_tenant(self, name: str, config: TenantConfig) -> None:
         values = {

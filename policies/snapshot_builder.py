@@ -16,6 +16,7 @@ from config.prices.document import BOOK_PATH, read_document
 from config.secrets import KeyRing
 from config.settings import Settings
 from ledger.price_book import PriceBook
+from policies.audit import AuditEntry, append_audit
 from policies.catalogue import build_models, build_upstreams, write_effective_book
 from policies.declared_limits import limits_of, stored_limits
 from policies.demo import DEMO_NAME, DEMO_POLICY, load_demo_key
@@ -73,8 +74,18 @@ async def build_snapshot(
         stored = await sources.memory.reader.read(connection)
         reconciler = await asyncio.to_thread(assembly.reconcile, stored)
         await write_state(connection, reconciler.writes)
+        for row in reconciler.late_revocations:
+            await append_audit(connection, _late_revocation(row), clock.now())
     snapshot = await asyncio.to_thread(assembly.assemble, stored, reconciler, number, book)
     return BuiltSnapshot(snapshot, new_keys=[*assembly.demo_keys, *reconciler.new_secrets])
+
+
+def _late_revocation(row: Row) -> AuditEntry:
+    """What the admin API could not write down when it revoked a key without a SQL store."""
+    subject = f"tenants/{row['tenant']}/keys/{row['key_id']}"
+    before, after = {"state": "active"}, {"state": "revoked"}
+    why = "revoked while the SQL store was away"
+    return AuditEntry(row["tenant"], "gateway", "key.revoke", subject, before, after, why)
 
 
 class _Assembly:

@@ -59,6 +59,10 @@ class StateReader:
             await self._read_keys(connection),
         )
 
+    def find_key(self, key_id: str) -> Row | None:
+        """A key that was not revoked when everything was last read."""
+        return self._keys.get(key_id)
+
     async def _read_keys(self, connection: AsyncConnection) -> dict[str, Row]:
         is_there = api_keys.c.revoked_at.is_(None)
         query = sa.select(api_keys.c.key_id, api_keys.c.version).where(is_there)

@@ -25,6 +25,7 @@ from config.secrets import load_key_ring
 from config.settings import Settings
 from config.tasks import TaskOwner
 from ledger.price_book import PriceBook, load_price_book
+from policies.audit import AuditRaceError
 from policies.revocations import add_revocation
 from policies.snapshot import Snapshot
 from policies.tiers import Tiers, load_tiers
@@ -179,7 +180,7 @@ class ControlProcess:
                 self._reload_wanted.set()
                 return True
             return False
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, AuditRaceError) as error:
             _log.error("the snapshot waits for the SQL store: %s", type(error).__name__)
             self._is_file_new = self._is_file_new or reads_file
             asyncio.get_running_loop().call_later(RETRY_S, self._reload_wanted.set)
@@ -232,6 +233,7 @@ class ControlProcess:
             tiers=lambda: self._tiers,
             month_spend=lambda: self._spend.spent,
             announce_revoked=self._announce_revoked,
+            is_made_here=self._keeper.is_made_by_api,
         )
 
     async def _announce_revoked(self, key_id: str) -> None:

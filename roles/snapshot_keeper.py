@@ -29,6 +29,7 @@ from policies.snapshot import (
 from policies.snapshot_builder import BuildMemory, SnapshotSources, build_snapshot
 from policies.snapshot_signing import SnapshotSigner, read_pin
 from roles import places
+from storage.tables import BY_API
 
 MOCK_KEY = "sk-mock"
 
@@ -96,6 +97,11 @@ class SnapshotKeeper:
         )
         self._held = _Held(path.stat().st_mtime_ns, built.snapshot, signer.public_key)
         return KeptSnapshot(built.snapshot, is_new=True, new_keys=built.new_keys)
+
+    def is_made_by_api(self, tenant: str, key_id: str) -> bool:
+        """Whether that key is the tenant's and the admin API made it, as SQL last said."""
+        row = self._memory.reader.find_key(key_id)
+        return row is not None and row["tenant"] == tenant and row["managed_by"] == BY_API
 
     def _read_held(self) -> "_Held | None":
         """What lies on disk; read again only when somebody else wrote it. ConfigError."""
