@@ -11,10 +11,12 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from admin_api import calls
 from admin_api.auth import build_token_check
+from admin_api.calls import build_handler
 from admin_api.context import CONTEXT, AdminContext
 from admin_api.errors import MAX_BODY_BYTES, answer_errors
-from admin_api.routes import cache, conservation, health, prices, requests, usage
+from admin_api.routes import cache, conservation, health, prices, requests, tenants, usage
 
 SHUTDOWN_S = 2.0
 
@@ -31,6 +33,8 @@ ROUTES: tuple[Route, ...] = (
     ("POST", "/admin/v1/cache/purge", cache.purge_cache),
 )
 
+# Routes with models of what goes in and out: calls.py checks and describes them.
+RESOURCES: tuple[calls.Route, ...] = (*tenants.ROUTES,)
 
 server_logger = logging.getLogger(f"{__name__}.server")
 
@@ -53,6 +57,8 @@ def build_admin_app(context: AdminContext) -> web.Application:
     app[CONTEXT] = context
     for method, path, handler in ROUTES:
         app.router.add_route(method, path, handler)
+    for route in RESOURCES:
+        app.router.add_route(route.method, route.path, build_handler(route))
     return app
 
 

@@ -10,7 +10,9 @@ import ipaddress
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from admin_api.calls import ACTOR
 from admin_api.errors import AdminError, Handler
+from admin_api.permissions import OPERATOR
 
 # Everything else asks for the token. Orchestrators probe these without credentials.
 OPEN_ROUTES = frozenset({"/health", "/health/ready"})
@@ -28,6 +30,7 @@ def build_token_check(token: str, host: str) -> Middleware:
         # Without a resource nothing is served: the router answers 404 or 405 itself.
         if resource is not None and resource.canonical not in open_routes:
             _check(request, expected)
+            request[ACTOR] = OPERATOR
         return await handler(request)
 
     return check_token

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from admin_api.key_names import ReadKeyNames
 from config.clock import Clock
@@ -74,6 +75,8 @@ class AdminContext:
     snapshot: Callable[[], Snapshot]
     key_names: ReadKeyNames
     check_dependencies: Callable[[], Awaitable[dict[str, DependencyState]]]
+    sql: AsyncEngine
+    note_change: Callable[[], None]  # what is stored has changed: build the snapshot again
 
 
 CONTEXT: web.AppKey[AdminContext] = web.AppKey("context", AdminContext)

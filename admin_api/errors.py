@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 from aiohttp import web
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as SQLTimeoutError
 
 from config.errors import ConfigError, nearest
 
@@ -12,6 +14,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PROBLEM_TYPE = "application/problem+json"
 MAX_BODY_BYTES = 65_536
+HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +40,7 @@ def problem_response(error: AdminError) -> web.Response:
         "detail": error.message,
         "hint": error.hint,
     }
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    headers = HEADERS.get(error.status, {})
     return web.Response(
         status=error.status, body=orjson.dumps(document), content_type=PROBLEM_TYPE, headers=headers
     )
@@ -52,6 +55,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return problem_response(error)
     except ConfigError as error:
         return problem_response(AdminError(400, "invalid_request", error.message, error.hint))
+    except (OperationalError, InterfaceError, SQLTimeoutError, ConnectionError) as error:
+        _log.warning("%s %s: the SQL store is away", request.method, request.path)
+        return problem_response(_store_away(error))
     except web.HTTPException as error:
         return problem_response(_describe_http_error(request, error))
     except Exception:  # noqa: BLE001  the last resort: a caller gets an answer, the log the reason
@@ -63,6 +69,12 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
             "its log has the reason; the proxies keep serving",
         )
         return problem_response(failure)
+
+
+def _store_away(error: Exception) -> AdminError:
+    hint = "retry in a few seconds; the proxies keep serving from their snapshot meanwhile"
+    kind = type(error).__name__
+    return AdminError(503, "store_unavailable", f"the SQL store is away ({kind})", hint)
 
 
 def list_routes(app: web.Application) -> list[str]:

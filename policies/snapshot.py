@@ -4,7 +4,7 @@ Written by the control process (policies.snapshot_builder), read by every proxy.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from config.errors import ConfigError
 from config.files import write_atomically
 from config.operator_model import CacheConfig, EstimatesConfig, Limits, Timeouts
 from config.secrets import KeyRing
+from policies.limits import NO_LIMITS, UsageLimits, dump_limits, load_limits
 from policies.model import Policy
 
 SCHEMA = 1
@@ -55,16 +56,34 @@ class KeyRecord:
     name: str
     secret_hmac: bytes = field(repr=False)
     tags: dict[str, str]
+    project: str = ""  # of the tenant; "" for none
+    endpoints: tuple[str, ...] = ()  # it may call, by dialect; empty: all
+    models: tuple[str, ...] = ()  # public names it may ask for; empty: all
+    expires_at: float | None = None  # Unix seconds
+    limits: UsageLimits = NO_LIMITS
+    output_tokens_cap: int | None = None  # reserved for a request that names no maximum
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRecord:
+    """A project of a tenant: what its keys share."""
+
+    tenant: str
+    name: str
+    tags: dict[str, str] = field(default_factory=dict)
+    limits: UsageLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
 class TenantRecord:
-    """A tenant and the policies that govern it, by revision."""
+    """A tenant, its limits, and the policies that govern it, by revision."""
 
     name: str
     policy_revision: str
     candidate_revision: str | None
     is_demo: bool
+    time_zone: str = "UTC"  # IANA name: where its days, weeks and months begin
+    limits: UsageLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +105,7 @@ class Snapshot:
     cache: CacheConfig
     price_book: str  # hash
     estimates: EstimatesConfig = field(default_factory=EstimatesConfig)
+    projects: dict[tuple[str, str], ProjectRecord] = field(default_factory=dict)  # tenant, name
 
 
 def index_by_hmac(keys: Mapping[str, KeyRecord]) -> dict[bytes, KeyRecord]:
@@ -104,7 +124,8 @@ def dump_snapshot(snapshot: Snapshot) -> bytes:
         "default_upstream": snapshot.default_upstream,
         "models": snapshot.models,
         "keys": [_dump_key(record) for record in snapshot.keys_by_id.values()],
-        "tenants": list(snapshot.tenants.values()),
+        "tenants": [_with_limits(each) for each in snapshot.tenants.values()],
+        "projects": [_with_limits(each) for each in snapshot.projects.values()],
         "policies": [policy.model_dump(mode="json") for policy in snapshot.policies.values()],
         "timeouts": snapshot.timeouts.model_dump(mode="json"),
         "limits": snapshot.limits.model_dump(mode="json"),
@@ -116,13 +137,12 @@ def dump_snapshot(snapshot: Snapshot) -> bytes:
 
 
 def _dump_key(record: KeyRecord) -> dict[str, Any]:
-    return {
-        "key_id": record.key_id,
-        "tenant": record.tenant,
-        "name": record.name,
-        "secret_hmac": record.secret_hmac.hex(),
-        "tags": record.tags,
-    }
+    return {**_with_limits(record), "secret_hmac": record.secret_hmac.hex()}
+
+
+def _with_limits(record: KeyRecord | ProjectRecord | TenantRecord) -> dict[str, Any]:
+    names = [each.name for each in fields(record)]
+    return {name: getattr(record, name) for name in names} | {"limits": dump_limits(record.limits)}
 
 
 def load_snapshot(data: bytes) -> Snapshot:
@@ -153,7 +173,7 @@ def _read_document(document: dict[str, Any]) -> Snapshot:
         },
         keys_by_id=keys,
         keys_by_hmac=index_by_hmac(keys),
-        tenants={each["name"]: TenantRecord(**each) for each in document["tenants"]},
+        tenants={each["name"]: TenantRecord(**_read_limits(each)) for each in document["tenants"]},
         policies={policy.revision: policy for policy in policies},
         timeouts=Timeouts.model_validate(document["timeouts"]),
         limits=Limits.model_validate(document["limits"]),
@@ -161,11 +181,22 @@ def _read_document(document: dict[str, Any]) -> Snapshot:
         price_book=document["price_book"],
         # A snapshot of before there were estimates has none, and their default holds.
         estimates=EstimatesConfig.model_validate(document.get("estimates", {})),
+        projects={
+            (each["tenant"], each["name"]): ProjectRecord(**_read_limits(each))
+            for each in document.get("projects", ())
+        },
     )
 
 
 def _read_key(key: dict[str, Any]) -> KeyRecord:
-    return KeyRecord(**{**key, "secret_hmac": bytes.fromhex(key["secret_hmac"])})
+    parts = {name: tuple(key.get(name, ())) for name in ("endpoints", "models")}
+    secret_hmac = bytes.fromhex(key["secret_hmac"])
+    return KeyRecord(**{**_read_limits(key), **parts, "secret_hmac": secret_hmac})
+
+
+def _read_limits(record: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot of before there were limits has none."""
+    return {**record, "limits": load_limits(record.get("limits"))}
 
 
 def read_snapshot_file(path: Path, key_ring: KeyRing) -> Snapshot:

@@ -178,6 +178,8 @@ class ControlProcess:
             snapshot=self._get_snapshot,
             key_names=lambda: read_key_names(self._engine, self._get_snapshot()),
             check_dependencies=lambda: readiness.check(self._describe_snapshot()),
+            sql=self._engine,
+            note_change=self._reload_wanted.set,
         )
 
     def _get_book(self) -> PriceBook:

@@ -4,6 +4,7 @@ The columnar store stays closed here, which is a state of its own; what it answe
 is tested over the whole gateway in test_app.py.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from admin_api.app import build_admin_app
 from admin_api.context import AdminContext, DependencyState
@@ -22,6 +24,8 @@ from ledger.price_book import load_price_book
 from policies.snapshot import Target
 from roles.bus_server import BusServer
 from roles.usage_store import UsageStore
+from storage.migrations import migrate_sql
+from storage.sql import open_sql
 from tests.policies.samples import UPSTREAM, make_snapshot
 
 LOCAL = replace(UPSTREAM, name="local", base_url="http://127.0.0.1:9/v1", allow_private=True)
@@ -37,6 +41,8 @@ class Admin:
     url: str
     bus: BusServer
     states: dict[str, DependencyState]
+    sql: AsyncEngine
+    changes: asyncio.Event  # set by whatever changes what is stored
 
     async def ask(
         self, path: str, method: str = "GET", headers: dict[str, str] | None = None, **options: Any
@@ -61,6 +67,7 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
     """Opens an admin application; the environment given is added to a plain one."""
     servers: list[TestServer] = []
     buses: list[BusServer] = []
+    engines: list[AsyncEngine] = []
 
     async def open_one(**environ: str) -> Admin:
         settings = load_settings({"APEX_HOME": str(tmp_path / "home"), **environ})
@@ -69,6 +76,10 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
         bus = BusServer(settings.home / "run" / "bus.sock")
         await bus.start()
         buses.append(bus)
+        await migrate_sql(settings.sql_url)
+        engine = open_sql(settings.sql_url)
+        engines.append(engine)
+        changes = asyncio.Event()
         states = {"sql": DependencyState(is_ok=True)}
 
         async def check_dependencies() -> dict[str, DependencyState]:
@@ -89,17 +100,21 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
             snapshot=lambda: make_snapshot(upstreams=UPSTREAMS, models=MODELS),
             key_names=no_names,
             check_dependencies=check_dependencies,
+            sql=engine,
+            note_change=changes.set,
         )
         server = TestServer(build_admin_app(context))
         await server.start_server()
         servers.append(server)
-        return Admin(str(server.make_url("")).rstrip("/"), bus, states)
+        return Admin(str(server.make_url("")).rstrip("/"), bus, states, engine, changes)
 
     yield open_one
     for server in servers:
         await server.close()
     for bus in buses:
         await bus.stop()
+    for engine in engines:
+        await engine.dispose()
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from config.operator_model import CacheConfig, Limits, Timeouts
+from policies.limits import PERIODS, Budget, Rates, UsageLimits
 from policies.model import Policy
 from policies.snapshot import (
     KeyRecord,
+    ProjectRecord,
     Snapshot,
     Target,
     TenantRecord,
@@ -53,6 +55,22 @@ def make_snapshot(**changes: Any) -> Snapshot:
 
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+counts = st.none() | st.integers(0, 2**53)
+limits = st.builds(
+    UsageLimits,
+    rates=st.builds(
+        Rates, requests_per_minute=counts, tokens_per_minute=counts, concurrency=counts
+    ),
+    budgets=st.lists(
+        st.builds(
+            Budget,
+            period=st.sampled_from(PERIODS),
+            amount_picousd=st.integers(0, 2**63 - 1),
+            is_hard=st.booleans(),
+        ),
+        max_size=2,
+    ).map(tuple),
+)
 upstreams = st.builds(
     Upstream,
     name=text,
@@ -71,6 +89,15 @@ keys = st.builds(
     name=text,
     secret_hmac=st.binary(min_size=32, max_size=32),
     tags=st.dictionaries(text, text, max_size=2),
+    project=text,
+    endpoints=st.lists(text, max_size=2).map(tuple),
+    models=st.lists(text, max_size=2).map(tuple),
+    expires_at=st.none() | st.floats(0, 1e10),
+    limits=limits,
+    output_tokens_cap=counts,
+)
+projects = st.builds(
+    ProjectRecord, tenant=text, name=text, tags=st.dictionaries(text, text), limits=limits
 )
 tenants = st.builds(
     TenantRecord,
@@ -78,6 +105,8 @@ tenants = st.builds(
     policy_revision=text,
     candidate_revision=st.none() | text,
     is_demo=st.booleans(),
+    time_zone=text,
+    limits=limits,
 )
 targets = st.builds(Target, upstream=text, model=text)
 
@@ -95,6 +124,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         keys_by_id=by_id,
         keys_by_hmac=index_by_hmac(by_id),
         tenants={each.name: each for each in draw(st.lists(tenants, max_size=2))},
+        projects={(each.tenant, each.name): each for each in draw(st.lists(projects, max_size=2))},
         policies={each.revision: each for each in draw(st.lists(policies, max_size=2))},
         timeouts=Timeouts(total_s=draw(st.floats(1, 1000))),
         limits=Limits(max_concurrent_requests=draw(st.integers(1, 1000))),

@@ -74,7 +74,9 @@ async def test_a_key_name_is_unique_within_its_tenant(tmp_path: Path) -> None:
         "scopes) VALUES (:id, 'acme', 'app', 'aa', 'k1', 'abcd', '2026-11-01', '[]')"
     )
     async with engine.begin() as connection:
-        await connection.execute(text("INSERT INTO tenants VALUES ('acme', '2026-11-01')"))
+        await connection.execute(
+            text("INSERT INTO tenants (name, created_at) VALUES ('acme', '2026-11-01')")
+        )
         await connection.execute(insert, {"id": "one"})
     with pytest.raises(IntegrityError):
         async with engine.begin() as connection:

@@ -1,0 +1,50 @@
+"""How a route changes what is stored: one transaction with its audit entry, then a new snapshot.
+
+Used by every route that writes.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from admin_api.calls import Call
+from admin_api.errors import AdminError
+from policies.audit import AuditEntry, AuditRaceError, append_audit
+
+
+@dataclass(slots=True)
+class Change:
+    """A change under way; its handler says what was there before and what is there now."""
+
+    connection: AsyncConnection
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+
+
+@asynccontextmanager
+async def change(call: Call, action: str, subject: str) -> AsyncIterator[Change]:
+    """A transaction: committed with its audit entry when the block ends well. AdminError 409."""
+    context = call.context
+    try:
+        async with context.sql.begin() as connection:
+            under_way = Change(connection)
+            yield under_way
+            entry = AuditEntry(
+                call.tenant or "", call.actor.name, action, subject,
+                under_way.before, under_way.after, call.why,
+            )  # fmt: skip
+            await append_audit(connection, entry, context.clock.now())
+    except AuditRaceError as error:
+        hint = "repeat the call: nothing was changed"
+        raise AdminError(409, "conflict", "another change came in between", hint) from error
+    context.note_change()
+
+
+def check_version(call: Call, version: int) -> None:
+    """Refuse a change to something else than what the caller has seen. AdminError 412."""
+    if call.version is not None and call.version != version:
+        message = f"version {call.version} was expected and {version} is there"
+        raise AdminError(412, "version_mismatch", message, "GET it again and repeat the change")
