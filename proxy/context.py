@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from policies.snapshot import KeyRecord, Target
     from proxy.callers import Caller
     from proxy.dialects.dialect import Dialect
+    from proxy.governing.claims import Hold
     from proxy.live import LiveSnapshot
     from proxy.resources.ownership import Owner
 
@@ -73,6 +74,7 @@ class RequestContext:
     attempts: int = 0
     open_end: "AttemptEnd | None" = None
     is_recorded: bool = False
+    hold: "Hold | None" = None  # what it claims of its limits, until it is settled
     is_known: bool = False  # the same bytes came from the same caller before
 
     def __init__(

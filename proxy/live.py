@@ -16,9 +16,10 @@ from ledger.price_book import PriceBook, load_price_book
 from optimizer.decision import Draws
 from optimizer.session import draw_arms, unit_draw
 from policies.model import Policy
-from policies.snapshot import Snapshot, Target, Upstream, read_snapshot_file
+from policies.snapshot import KeyRecord, Snapshot, Target, Upstream, read_snapshot_file
 from proxy.callers import CallerBook
 from proxy.connector import check_upstream_url
+from proxy.governing.rules import Rules, rules_of
 from proxy.providers.addresses import AddressBook, fixed_headers
 from proxy.providers.bedrock import ConverseCalls
 from proxy.providers.families import Family, asks_usage, family_of
@@ -82,6 +83,7 @@ class LiveSnapshot:
         self._key_ring = key_ring
         self._tenant_keys: dict[str, TenantKeys] = {}
         self._salts: dict[str, tuple[bytes, bytes]] = {}
+        self._rules: dict[str, Rules | None] = {}
         self.callers = CallerBook()
 
     @property
@@ -98,6 +100,12 @@ class LiveSnapshot:
             )
             self._tenant_keys[tenant] = keys
         return keys
+
+    def rules_of(self, key: KeyRecord) -> Rules | None:
+        """What limits a key; None when nothing does."""
+        if key.key_id not in self._rules:
+            self._rules[key.key_id] = rules_of(key, self.snapshot)
+        return self._rules[key.key_id]
 
     def draw(self, epoch: str, tenant: str, session: str, *, has_candidate: bool = True) -> Draws:
         """Draw the arms of a session; the salts change with the epoch (a month).

@@ -76,8 +76,10 @@ class Realtime:
         if ctx.model not in ctx.live.snapshot.models and not ctx.live.snapshot.default_upstream:
             raise unknown_model(ctx.model, ctx.live.snapshot.models)
         choice = choose_upstream(ctx.live, ctx.model, None)
+        target = Target(choice.door.upstream.name, choice.model)
+        await self.admission.governor.admit_session(ctx, target)
         upstream = await self._connect(ctx, request, choice)
-        session = Session(ctx, self.admission, Target(choice.door.upstream.name, choice.model))
+        session = Session(ctx, self.admission, target)
         caller = web.WebSocketResponse(protocols=(PROTOCOL,), max_msg_size=MOST_MESSAGE_BYTES)
         try:
             await caller.prepare(request)
@@ -166,7 +168,7 @@ class Session:
             self.ctx.live,
         )
         ctx.wishes, ctx.key, ctx.tags = self.ctx.wishes, self.ctx.key, self.ctx.tags
-        ctx.model, ctx.is_streaming = self.ctx.model, True
+        ctx.model, ctx.is_streaming, ctx.hold = self.ctx.model, True, self.ctx.hold
         self.admission.recorder.open(ctx, self.target)
         self.responses[name] = ctx
         return ctx

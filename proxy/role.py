@@ -27,6 +27,7 @@ from ledger.sink import EventSink
 from proxy.admission import Admission
 from proxy.app import build_app
 from proxy.cache import AnswerCache
+from proxy.governor import Governor
 from proxy.health import ProxyHealth
 from proxy.limits import ConcurrencyGate
 from proxy.live import SnapshotHolder
@@ -39,6 +40,7 @@ from proxy.resources.ownership import OwnershipMap
 from proxy.resources.relay import ResourceRelay
 from proxy.routes import direct_answerers
 from proxy.server import DirectRunner
+from proxy.sharing import open_sharing
 from proxy.unmetered import UnmeteredSpool
 from proxy.upstream import UpstreamCaller
 from proxy.upstream_client import AiohttpClient
@@ -73,8 +75,10 @@ class ProxyProcess:
         cache_bytes = self.holder.live.snapshot.cache.max_bytes
         self.cache = AnswerCache(ByteBoundedCache(cache_bytes, clock), clock, self.metrics)
         self.gate = ConcurrencyGate()
+        self.sharing = open_sharing(settings, self.tasks, clock, self.metrics)
+        governor = Governor(self.sharing.counters, clock, self.metrics)
         self.ownership = OwnershipMap(home / "ownership" / "objects.jsonl", clock)
-        self.admission = Admission(self.holder, self.gate, recorder, self.metrics, clock)
+        self.admission = Admission(self.holder, self.gate, recorder, self.metrics, clock, governor)
         self.pipeline = Pipeline(
             admission=self.admission,
             reader=RequestReader(self.holder, self.ownership, clock),
@@ -97,6 +101,7 @@ class ProxyProcess:
             metrics_directory=home / "run" / "metrics",
             is_bus_connected=lambda: self.bus.is_connected,
             log_failures=lambda: self.writer.failures,
+            is_kv_away=lambda: self.sharing.is_away,
         )
 
     def receive(self, message: Any) -> dict[str, Any] | None:
@@ -121,13 +126,18 @@ class ProxyProcess:
         self.holder.epoch = datetime.fromtimestamp(self.clock.now(), UTC).strftime("%Y-%m")
         self.metrics.gauge("apex_open_requests", self.gate.open_requests)
         self.metrics.gauge("apex_open_streams", self.pipeline.open_streams)
-        written = self.writer.written_bytes
-        self.metrics.count("apex_log_bytes_total", (), written - self.logged_bytes)
-        self.logged_bytes = written
         self.metrics.gauge("apex_snapshot_number", self.holder.live.snapshot.number)
         for name, breaker in self.pipeline.upstream.breakers.by_upstream.items():
             self.metrics.gauge("apex_upstream_breaker_open", float(breaker.is_open), (name,))
         self.load_translations()
+        self.sharing.tick()
+        self.flush()
+
+    def flush(self) -> None:
+        """Put what was counted on disk."""
+        written = self.writer.written_bytes
+        self.metrics.count("apex_log_bytes_total", (), written - self.logged_bytes)
+        self.logged_bytes = written
         self.cache.report()
         with suppress(OSError):
             self.metrics.flush()
@@ -159,11 +169,12 @@ class ProxyProcess:
 
     async def close(self) -> None:
         """Give everything back; the log last."""
+        await self.sharing.close()
         await self.tasks.stop()
         await self.client.close()
         await self.resource_client.close()
         self.ownership.close()
-        self.tick()
+        self.flush()
         self.writer.close()
 
 
@@ -172,6 +183,7 @@ async def run_proxy(
 ) -> None:
     """Serve until `stop` is set, then drain; raises ConfigError without a usable snapshot."""
     process = ProxyProcess(settings, index, Clock.of(settings))
+    await process.sharing.start()
     process.tick()
     limits = process.holder.live.snapshot.limits
     app = build_app(

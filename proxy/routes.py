@@ -60,7 +60,7 @@ async def post_gemini(request: web.Request) -> web.StreamResponse:
 
 async def refuse_json_stream(request: web.Request) -> web.Response:
     """Refuse Google's older form of a stream, one endless JSON list."""
-    _authenticate(request)
+    await _admit(request)
     hint = "Ask for server-sent events: add ?alt=sse, as Google's own clients do."
     raise GatewayError(400, "invalid_request", "Only streams of events are served.", hint)
 
@@ -98,14 +98,17 @@ async def get_realtime(request: web.Request) -> web.StreamResponse:
     return await request.app[REALTIME].handle(request)
 
 
-def _authenticate(request: web.Request) -> None:
+async def _admit(request: web.Request) -> None:
+    """Let a known key within its limits pass; raises 401 or 429."""
     admission = request.app[PIPELINE].admission
-    admission.authenticate(request.headers, admission.holder.live)
+    live = admission.holder.live
+    key = admission.authenticate(request.headers, live)
+    await admission.governor.admit_free(key, live)
 
 
 async def get_models(request: web.Request) -> web.Response:
     """Answer GET /v1/models, in Anthropic's and Google's forms to their clients."""
-    _authenticate(request)
+    await _admit(request)
     snapshot = request.app[PIPELINE].admission.holder.live.snapshot
     if "anthropic-version" in request.headers:
         return _json(anthropic_list(snapshot))
@@ -116,14 +119,14 @@ async def get_models(request: web.Request) -> web.Response:
 
 async def get_model(request: web.Request) -> web.Response:
     """Answer GET /v1/models/{id}; ids may contain slashes."""
-    _authenticate(request)
+    await _admit(request)
     snapshot = request.app[PIPELINE].admission.holder.live.snapshot
     return _json(model_document(snapshot, request.match_info["id"]))
 
 
 async def get_gemini_models(request: web.Request) -> web.Response:
     """Answer GET /v1beta/models, in Google's form."""
-    _authenticate(request)
+    await _admit(request)
     return _json(gemini_list(request.app[PIPELINE].admission.holder.live.snapshot))
 
 
@@ -147,7 +150,7 @@ async def get_metrics(request: web.Request) -> web.Response:
 
 async def not_found(request: web.Request) -> web.Response:
     """Answer everything else, so that a client learns what this gateway speaks."""
-    _authenticate(request)
+    await _admit(request)
     hint = "Served are the dialects and routes in docs/dialects.md, below /v1/."
     if f"/v1{request.path}" in OPENAI_PATHS:
         hint = "The base_url of a client must end in /v1. " + hint

@@ -8,11 +8,6 @@ from config.settings import Settings
 
 def check_engines(settings: Settings) -> None:
     """ConfigError for an engine whose turn comes with a later version."""
-    if settings.kv_url.startswith("redis://"):
-        raise ConfigError(
-            "APEX_KV_URL=redis:// is not served by this version: it arrives with the control plane",
-            "unset APEX_KV_URL: caches then live in memory, per proxy process",
-        )
     if settings.sql_url.startswith("postgresql+asyncpg://"):
         raise ConfigError(
             "APEX_SQL_URL=postgresql+asyncpg:// is not served by this version:"

@@ -7,6 +7,7 @@ connection: what is away is asked by a probe in the background alone.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
@@ -28,7 +29,7 @@ CONNECT_S = 1.0
 LATE_S = 0.002
 MOST_GRACES = 3
 MOST_WAITING = 4096
-MOST_BATCHED = 256
+MOST_BATCHED = 32  # what a busy machine answers well within the deadline
 MOST_CONNECTIONS = 8
 PROBE_TICK_S = 0.05
 CLUSTER_MARK = "+cluster"
@@ -44,20 +45,34 @@ class KvUnavailableError(Exception):
     """The server gave no answer in time, or refused; what was asked may or may not have run."""
 
 
+# A call that waited in a paused server's buffers comes when its caller has long gone on without:
+# it must not count. `now` is the server's clock in microseconds.
+PROLOGUE = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local latest = tonumber(table.remove(ARGV))
+if latest > 0 and now > latest then return {string.format('%.0f', now), 'late'} end
+local answer = (function()
+%s
+end)()
+table.insert(answer, 1, string.format('%.0f', now))
+return answer
+"""
+RUNS_WITHIN = 0.75  # of the deadline
+
+
 class Script:
-    """A Lua script, sent by its hash."""
+    """A Lua script, sent by its hash; it returns a list and may use `now`."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-    def command(self, keys: Sequence[str], arguments: Sequence[Part]) -> Command:
-        """The command that runs it; all keys must have one hash tag."""
-        return ("EVALSHA", self.sha, len(keys), *keys, *arguments)
+        self.text = PROLOGUE.replace("%s", text, 1)
+        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
 @dataclass(slots=True)
 class _Asked:
+    """A command on its way; of a script without its name, and without the time it must run by."""
+
     command: Command
     answer: "asyncio.Future[Any]"
     script: Script | None = None
@@ -79,8 +94,14 @@ class KvChannel:
         return await self._put(command, None)
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Part]) -> Any:
-        """The script's answer; raises KvUnavailableError."""
-        return await self._put(script.command(keys, arguments), script)
+        """The script's list; raises KvUnavailableError. All keys must have one hash tag."""
+        return await self.put(script, keys, arguments)
+
+    def put(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Part]
+    ) -> "asyncio.Future[Any]":
+        """The same, in line behind what was asked before even when it is awaited later."""
+        return self._put((len(keys), *keys, *arguments), script)
 
     def _put(self, command: Command, script: Script | None) -> "asyncio.Future[Any]":
         answer = asyncio.get_running_loop().create_future()
@@ -120,18 +141,19 @@ class KvChannel:
             raise
         self.kv.circuit.succeed()
         for asked, answer in zip(batch, answers, strict=True):
-            _resolve(asked.answer, answer)
+            _resolve(asked, answer, self.kv.server_clock)
 
     async def _exchange(self, batch: list[_Asked]) -> list[Any]:
         """One write and one answer each; scripts the server has forgotten are sent whole."""
-        answers = await self.kv.exchange([asked.command for asked in batch])
+        latest_us = self.kv.server_clock.in_us(int(self.kv.deadline_s * RUNS_WITHIN * 1e6))
+        answers = await self.kv.exchange([_words(asked, latest_us) for asked in batch])
         lost = [
             place
             for place, answer in enumerate(answers)
             if isinstance(answer, NoScriptError) and batch[place].script is not None
         ]
         if lost:
-            whole = [_with_text(batch[place]) for place in lost]
+            whole = [_words(batch[place], latest_us, is_whole=True) for place in lost]
             for place, answer in zip(lost, await self.kv.exchange(whole), strict=True):
                 answers[place] = answer
         return answers
@@ -143,29 +165,64 @@ class KvChannel:
                 each.answer.exception()  # who left meanwhile does not read it
 
 
-def _with_text(asked: _Asked) -> Command:
-    text = asked.script.text if asked.script else ""
-    return ("EVAL", text, *asked.command[2:])
+def _words(asked: _Asked, latest_us: int, *, is_whole: bool = False) -> Command:
+    script = asked.script
+    if script is None:
+        return asked.command
+    named = ("EVAL", script.text) if is_whole else ("EVALSHA", script.sha)
+    return (*named, *asked.command, latest_us)
 
 
-def _resolve(waiting: "asyncio.Future[Any]", answer: Any) -> None:
+def _resolve(asked: _Asked, answer: Any, server_clock: "ServerClock") -> None:
+    waiting = asked.answer
+    if asked.script is not None and isinstance(answer, list):
+        is_late = len(answer) == 2 and answer[1] == b"late"
+        server_clock.learn(int(answer[0]), is_late=is_late)
+        answer = KvUnavailableError("too late") if is_late else answer[1:]
     if waiting.done():
         return
     if isinstance(answer, Exception):
-        waiting.set_exception(KvUnavailableError(type(answer).__name__))
+        logger.debug("the KV server refused a command: %s", _kind(answer))
+        waiting.set_exception(KvUnavailableError(_kind(answer)))
         waiting.exception()
     else:
         waiting.set_result(answer)
 
 
+class ServerClock:
+    """What the server's clock shows, by the answers that were fastest to come."""
+
+    def __init__(self) -> None:
+        self._ahead_us: float | None = None
+
+    def learn(self, server_us: int, *, is_late: bool) -> None:
+        """An answer of this moment came; what it lags behind is the time it took."""
+        ahead_us = server_us - time.monotonic_ns() / 1000
+        if self._ahead_us is None or is_late or ahead_us > self._ahead_us:
+            self._ahead_us = ahead_us
+        else:  # slowly, so that clocks may drift apart
+            self._ahead_us += (ahead_us - self._ahead_us) * 0.001
+
+    def in_us(self, delay_us: int) -> int:
+        """The server's time after this delay; 0 where nothing is known of it."""
+        if self._ahead_us is None:
+            return 0
+        return int(time.monotonic_ns() / 1000 + self._ahead_us) + delay_us
+
+
 class Kv:
     """One server or cluster, as one process sees it."""
 
-    def __init__(self, client: Any, tasks: TaskOwner, *, is_cluster: bool) -> None:
+    def __init__(
+        self, client: Any, tasks: TaskOwner, deadline_s: float, *, is_cluster: bool
+    ) -> None:
+        self.deadline_s = deadline_s
         self._client = client
         self._tasks = tasks
         self._is_cluster = is_cluster
         self.circuit = Circuit()
+        self.server_clock = ServerClock()
+        self.scripts: list[Script] = []  # to be there before they are run, in order with the rest
         self.on_return: list[Callable[[], None]] = []
 
     def open_channel(self, name: str) -> KvChannel:
@@ -206,7 +263,7 @@ class Kv:
         """
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(None) as scope:
-            timer = _Deadline(loop, scope)
+            timer = _Deadline(loop, scope, self.deadline_s)
             try:
                 return await work
             finally:
@@ -229,11 +286,9 @@ class Kv:
     async def _probe(self) -> None:
         try:
             async with asyncio.timeout(CONNECT_S):
-                if self._is_cluster:
-                    nodes = RedisCluster.PRIMARIES
-                    await self._client.execute_command("PING", target_nodes=nodes)
-                else:
-                    await self._client.execute_command("PING")
+                await self._everywhere("PING")
+                for script in self.scripts:
+                    await self._everywhere("SCRIPT LOAD", script.text)
         except (TimeoutError, OSError, RedisError) as error:
             logger.debug("the KV server is away: %s", _kind(error))
             self.circuit.fail_probe(asyncio.get_running_loop().time())
@@ -243,6 +298,10 @@ class Kv:
         logger.info("the KV server answers")
         for call in self.on_return:
             call()
+
+    async def _everywhere(self, *command: Part) -> None:
+        nodes = {"target_nodes": RedisCluster.PRIMARIES} if self._is_cluster else {}
+        await self._client.execute_command(*command, **nodes)
 
     async def _forget_connections(self) -> None:
         """A cluster is discovered anew at the next probe: its nodes may have moved."""
@@ -254,16 +313,19 @@ class Kv:
 
 
 class _Deadline:
-    """Ends a scope 20 ms after now, or later where it is the loop that is late."""
+    """Ends a scope some time after now, or later where it is the loop that is late."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, scope: asyncio.Timeout) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, scope: asyncio.Timeout, deadline_s: float
+    ) -> None:
+        self._deadline_s = deadline_s
         self._loop = loop
         self._scope = scope
         self._graces = MOST_GRACES
         self._arm()
 
     def _arm(self) -> None:
-        when = self._loop.time() + DEADLINE_S
+        when = self._loop.time() + self._deadline_s
         self._timer = self._loop.call_at(when, self._expire, when)
 
     def _expire(self, when: float) -> None:
@@ -277,7 +339,7 @@ class _Deadline:
         self._timer.cancel()
 
 
-def open_kv(url: str, tasks: TaskOwner) -> Kv:
+def open_kv(url: str, tasks: TaskOwner, deadline_s: float = DEADLINE_S) -> Kv:
     """The door to the server or cluster of APEX_KV_URL, not yet connected; raises ConfigError."""
     scheme = url.partition("://")[0]
     # Retries are ours to choose: a command sent twice would count twice.
@@ -288,9 +350,9 @@ def open_kv(url: str, tasks: TaskOwner) -> Kv:
         "socket_timeout": CONNECT_S,
     }
     if scheme.endswith(CLUSTER_MARK):
-        return Kv(_open_cluster(url, options), tasks, is_cluster=True)
+        return Kv(_open_cluster(url, options), tasks, deadline_s, is_cluster=True)
     try:
-        return Kv(Redis.from_url(url, **options), tasks, is_cluster=False)
+        return Kv(Redis.from_url(url, **options), tasks, deadline_s, is_cluster=False)
     except ValueError as error:
         raise ConfigError(
             f"APEX_KV_URL cannot be read: {error}", "write it as redis://host:6379/0"

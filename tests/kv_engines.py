@@ -8,6 +8,8 @@ from config.tasks import TaskOwner
 from storage.kv import Kv, open_kv
 from tests.servers.redis import Redis, RedisCluster
 
+# On a busy machine even a healthy server may take longer than the product waits.
+PATIENCE_S = 2.0
 SERVERS = {"redis": "server", "cluster": "cluster"}
 
 
@@ -36,7 +38,7 @@ def kv_server(request: pytest.FixtureRequest) -> Redis | RedisCluster:
 async def kv(kv_server: Redis | RedisCluster) -> AsyncIterator[Kv]:
     """An open door to each kind of server."""
     tasks = TaskOwner()
-    opened = open_kv(kv_server.url, tasks)
+    opened = open_kv(kv_server.url, tasks, PATIENCE_S)
     assert await opened.start()
     yield opened
     await tasks.stop()

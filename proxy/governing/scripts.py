@@ -1,0 +1,107 @@
+"""The two Lua scripts of the limits; what they count is explained in claims.py and rates.py.
+
+Both begin with storage.kv's prologue, which sets `now` (the server's, in microseconds) and ends a
+call that comes too late. Numbers leave as text: Redis would cut them to 14 digits or whole ones.
+Money is two halves, high x 10^9 + low, because Lua's numbers are exact to 2^53 only.
+"""
+
+from storage.kv import Script
+
+_PARTS = """
+local SPLIT, WINDOW = 1000000000, 60000000
+local function text(number) return string.format('%.0f', number) end
+local function money(key)
+  local found = redis.call('HMGET', key, 'high', 'low')
+  return tonumber(found[1] or 0), tonumber(found[2] or 0)
+end
+local function sum(high, low, more_high, more_low)
+  local rest = low + more_low
+  local carry = math.floor(rest / SPLIT)
+  return high + more_high + carry, rest - carry * SPLIT
+end
+local function put_money(key, high, low, expires_ms)
+  redis.call('HSET', key, 'high', text(high), 'low', text(low))
+  redis.call('HSETNX', key, 'since', text(now))
+  if tonumber(expires_ms) > 0 then redis.call('PEXPIREAT', key, expires_ms) end
+end
+local function level_of(key, limit)
+  local found = redis.call('HMGET', key, 'level', 'at')
+  if not found[1] then return 0 end
+  return math.max(0, tonumber(found[1]) - limit * (now - tonumber(found[2])))
+end
+local function put_level(key, level, limit)
+  redis.call('HSET', key, 'level', text(level), 'at', text(now))
+  redis.call('PEXPIRE', key, math.ceil(level / math.max(limit, 1) / 1000) + 1000)
+end
+"""
+
+# KEYS: the counters. ARGV: id, lease in ms; for each counter kind, limit in two halves (a high one
+# of -1 for none), amount in two halves, expiry in unix ms. Answer: the place of the first that is
+# refused or -1, then the states.
+RESERVE = Script(
+    _PARTS
+    + """
+local id, lease_ms = ARGV[1], tonumber(ARGV[2])
+local refused, states, writes = -1, {}, {}
+for place, key in ipairs(KEYS) do
+  local at = place * 6 - 3
+  local kind, limit = ARGV[at], tonumber(ARGV[at + 1])
+  local fits = true
+  if kind == 'money' then
+    local high, low = money(key)
+    high, low = sum(high, low, tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
+    local limit_low = tonumber(ARGV[at + 2])
+    fits = limit < 0 or high < limit or (high == limit and low <= limit_low)
+    states[place] = text(high) .. ':' .. text(low)
+    writes[place] = function() put_money(key, high, low, ARGV[at + 5]) end
+  elseif kind == 'open' then
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now))
+    local count = redis.call('ZCARD', key) + 1
+    fits = count <= limit
+    states[place] = text(count)
+    writes[place] = function()
+      redis.call('ZADD', key, text(now + lease_ms * 1000), id)
+      redis.call('PEXPIRE', key, lease_ms + 1000)
+    end
+  else
+    local level = level_of(key, limit) + tonumber(ARGV[at + 3]) * WINDOW
+    fits = level <= limit * WINDOW
+    states[place] = text(level)
+    writes[place] = function() put_level(key, level, limit) end
+  end
+  if not fits and refused < 0 then refused = place - 1 end
+end
+if refused < 0 then for _, write in ipairs(writes) do write() end end
+local answer = {text(refused)}
+for place, state in ipairs(states) do answer[place + 1] = state end
+return answer
+"""
+)
+
+# KEYS: counters. ARGV: lease in ms; for each counter a kind and three values:
+# money high low expiry | rate difference limit - | close id | open id.
+CORRECT = Script(
+    _PARTS
+    + """
+local lease_ms = tonumber(ARGV[1])
+for place, key in ipairs(KEYS) do
+  local at = place * 4 - 2
+  local kind, first, second = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  if kind == 'money' then
+    local high, low = money(key)
+    high, low = sum(high, low, tonumber(first), tonumber(second))
+    if high < 0 then high, low = 0, 0 end
+    put_money(key, high, low, ARGV[at + 3])
+  elseif kind == 'rate' then
+    local limit = tonumber(second)
+    put_level(key, math.max(0, level_of(key, limit) + tonumber(first)), limit)
+  elseif kind == 'close' then
+    redis.call('ZREM', key, first)
+  else
+    redis.call('ZADD', key, text(now + lease_ms * 1000), first)
+    redis.call('PEXPIRE', key, lease_ms + 1000)
+  end
+end
+return {'0'}
+"""
+)
