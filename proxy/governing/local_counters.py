@@ -77,6 +77,11 @@ class LocalCounters:
             moved = level + amount * _weight(claim.meter.limit, self._share())
             self._levels[claim.counter] = (max(0, moved), limit, at_us)
 
+    def known_of(self, claim: Claim) -> int:
+        """What all processes had used of this money when last heard of, in pico-USD."""
+        purse = self.purses.get(claim.counter)
+        return purse.known if purse is not None else 0
+
     def note(self, hold: Hold, states: tuple[int, ...]) -> None:
         """Remember what the server's counters said, for when it is away."""
         now_us = self._now_us()

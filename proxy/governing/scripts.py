@@ -10,9 +10,10 @@ from storage.kv import Script
 _PARTS = """
 local SPLIT, WINDOW = 1000000000, 60000000
 local function text(number) return string.format('%.0f', number) end
-local function money(key)
+-- What is not there has been lost, or never was: the caller's last knowledge stands in for it.
+local function money(key, known_high, known_low)
   local found = redis.call('HMGET', key, 'high', 'low')
-  return tonumber(found[1] or 0), tonumber(found[2] or 0)
+  return tonumber(found[1] or known_high), tonumber(found[2] or known_low)
 end
 local function sum(high, low, more_high, more_low)
   local rest = low + more_low
@@ -36,19 +37,19 @@ end
 """
 
 # KEYS: the counters. ARGV: id, lease in ms; for each counter kind, limit in two halves (a high one
-# of -1 for none), amount in two halves, expiry in unix ms. Answer: the place of the first that is
-# refused or -1, then the states.
+# of -1 for none), amount in two halves, expiry in unix ms, what its sum was when last heard of in
+# two halves. Answer: the place of the first that is refused or -1, then the states.
 RESERVE = Script(
     _PARTS
     + """
 local id, lease_ms = ARGV[1], tonumber(ARGV[2])
 local refused, states, writes = -1, {}, {}
 for place, key in ipairs(KEYS) do
-  local at = place * 6 - 3
+  local at = place * 8 - 5
   local kind, limit = ARGV[at], tonumber(ARGV[at + 1])
   local fits = true
   if kind == 'money' then
-    local high, low = money(key)
+    local high, low = money(key, ARGV[at + 6], ARGV[at + 7])
     high, low = sum(high, low, tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
     local limit_low = tonumber(ARGV[at + 2])
     fits = limit < 0 or high < limit or (high == limit and low <= limit_low)
@@ -78,17 +79,17 @@ return answer
 """
 )
 
-# KEYS: counters. ARGV: lease in ms; for each counter a kind and three values:
-# money high low expiry | rate difference limit - | close id | open id.
+# KEYS: counters. ARGV: lease in ms; for each counter a kind and five values, 0 for none:
+# money high low expiry known_high known_low | rate difference limit | close id | open id.
 CORRECT = Script(
     _PARTS
     + """
 local lease_ms = tonumber(ARGV[1])
 for place, key in ipairs(KEYS) do
-  local at = place * 4 - 2
+  local at = place * 6 - 4
   local kind, first, second = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   if kind == 'money' then
-    local high, low = money(key)
+    local high, low = money(key, ARGV[at + 4], ARGV[at + 5])
     high, low = sum(high, low, tonumber(first), tonumber(second))
     if high < 0 then high, low = 0, 0 end
     put_money(key, high, low, ARGV[at + 3])

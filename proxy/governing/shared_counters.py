@@ -48,7 +48,7 @@ class SharedCounters:
         """Claim at the server; by this process's share where it does not answer."""
         arguments: list[Part] = [hold.id, LEASE_MS]
         for claim in hold.claims:
-            arguments += _reservation(claim)
+            arguments += _reservation(claim, self.local.known_of(claim))
         keys = [_key(hold.tenant, claim.counter) for claim in hold.claims]
         try:
             answer = await self._channel.run(RESERVE, keys, arguments)
@@ -101,9 +101,9 @@ class SharedCounters:
         keys += [_key(hold.tenant, claim.counter) for claim in opened]
         arguments: list[Part] = [LEASE_MS]
         for claim, amount in corrections:
-            arguments += _correction(claim, amount)
+            arguments += _correction(claim, amount, self.local.known_of(claim))
         for _ in opened:
-            arguments += ["close", hold.id, 0, 0]
+            arguments += ["close", hold.id, 0, 0, 0, 0]
         return self._channel.put(CORRECT, keys, arguments)
 
     async def _confirm(
@@ -151,7 +151,7 @@ class SharedCounters:
         amounts = [self.local.purses[claim.counter].own for claim in claims]
         arguments: list[Part] = [LEASE_MS]
         for claim, amount in zip(claims, amounts, strict=True):
-            arguments += _correction(claim, amount)
+            arguments += _correction(claim, amount, self.local.known_of(claim))
         keys = [_key(tenant, claim.counter) for claim in claims]
         await self._channel.run(CORRECT, keys, arguments)
         for claim, amount in zip(claims, amounts, strict=True):
@@ -171,7 +171,7 @@ class SharedCounters:
                 some = places[start : start + MOST_IN_A_SCRIPT]
                 arguments: list[Part] = [LEASE_MS]
                 for _, hold_id in some:
-                    arguments += ["open", hold_id, 0, 0]
+                    arguments += ["open", hold_id, 0, 0, 0, 0]
                 keys = [_key(tenant, counter) for counter, _ in some]
                 try:
                     await self._channel.run(CORRECT, keys, arguments)
@@ -185,21 +185,22 @@ def _key(tenant: str, counter: str) -> str:
     return f"apex:{{{tenant}}}:limits:{counter.removeprefix(tenant)}"
 
 
-def _reservation(claim: Claim) -> list[Part]:
-    """kind, limit, amount, expiry: money in two halves, as Lua has no integer of its size."""
+def _reservation(claim: Claim, known: int) -> list[Part]:
+    """kind, limit, amount, expiry, known: money in halves, as Lua has no integer of its size."""
     meter, amount = claim.meter, claim.amount
     if meter.kind != "money":
         limit = meter.limit if meter.limit is not None else -1
-        return [meter.kind, limit, 0, amount, 0, 0]
+        return [meter.kind, limit, 0, amount, 0, 0, 0, 0]
     has_limit = meter.limit is not None and amount > 0
     high, low = divmod(meter.limit or 0, SPLIT) if has_limit else (-1, 0)
-    return ["money", high, low, *divmod(amount, SPLIT), _expires_ms(claim)]
+    halves = (*divmod(amount, SPLIT), _expires_ms(claim), *divmod(known, SPLIT))
+    return ["money", high, low, *halves]
 
 
-def _correction(claim: Claim, amount: int) -> list[Part]:
+def _correction(claim: Claim, amount: int, known: int) -> list[Part]:
     if claim.meter.kind == "money":
-        return ["money", *divmod(amount, SPLIT), _expires_ms(claim)]
-    return ["rate", amount * WINDOW_US, claim.meter.limit or 0, 0]
+        return ["money", *divmod(amount, SPLIT), _expires_ms(claim), *divmod(known, SPLIT)]
+    return ["rate", amount * WINDOW_US, claim.meter.limit or 0, 0, 0, 0]
 
 
 def _expires_ms(claim: Claim) -> int:
