@@ -69,6 +69,7 @@ class RequestContext:
     keeps_answer: bool = False
     leads_flight: bool = False
     purges_seen: int = 0
+    purge_mark: bytes | None = None  # of the shared cache; None: not looked at
     cache: str = "bypass"
     cache_reason: str = ""
     attempts: int = 0

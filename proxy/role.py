@@ -72,10 +72,12 @@ class ProxyProcess:
             home / "unmetered" / f"proxy-{index}", key_ring, self.metrics, settings.workers
         )
         recorder = Recorder(EventSink(self.writer, clock), clock, self.metrics, self.unmetered)
-        cache_bytes = self.holder.live.snapshot.cache.max_bytes
-        self.cache = AnswerCache(ByteBoundedCache(cache_bytes, clock), clock, self.metrics)
-        self.gate = ConcurrencyGate()
         self.sharing = open_sharing(settings, self.tasks, clock, self.metrics)
+        cache_bytes = self.holder.live.snapshot.cache.max_bytes
+        self.cache = AnswerCache(
+            ByteBoundedCache(cache_bytes, clock), clock, self.metrics, self.sharing.answers
+        )
+        self.gate = ConcurrencyGate()
         governor = Governor(self.sharing.counters, clock, self.metrics)
         self.ownership = OwnershipMap(home / "ownership" / "objects.jsonl", clock)
         self.admission = Admission(self.holder, self.gate, recorder, self.metrics, clock, governor)
@@ -110,8 +112,12 @@ class ProxyProcess:
         if kind == "snapshot":
             self.refresh()
         elif kind == "purge":
-            return {"type": "purged", "removed": self.cache.purge(message.get("tenant"))}
+            return {"type": "purged", "removed": self.purge(message.get("tenant"))}
         return None
+
+    def purge(self, tenant: str | None) -> int:
+        """Forget the answers of one tenant, or all, here and where they are shared."""
+        return self.cache.purge(tenant, self.holder.live.snapshot.tenants)
 
     def refresh(self) -> None:
         """Take a newer snapshot from disk; a bad one is refused and the old one stays."""
@@ -183,7 +189,7 @@ async def run_proxy(
 ) -> None:
     """Serve until `stop` is set, then drain; raises ConfigError without a usable snapshot."""
     process = ProxyProcess(settings, index, Clock.of(settings))
-    await process.sharing.start()
+    await process.sharing.start(process.cache.forget)
     process.tick()
     limits = process.holder.live.snapshot.limits
     app = build_app(

@@ -3,10 +3,13 @@
 Called by role.py. The vendor's library is imported only when the URL asks for it.
 """
 
+from collections.abc import Callable
+
 from config.clock import Clock
 from config.metrics import Metrics
 from config.settings import Settings
 from config.tasks import TaskOwner
+from proxy.cache import SharedStore
 from proxy.governing.local_counters import LocalCounters
 
 MEMORY = "memory://"
@@ -16,11 +19,12 @@ class Alone:
     """memory://: every process has its own, and its part of each limit."""
 
     is_away = False
+    answers: SharedStore | None = None
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.counters = LocalCounters(clock, lambda: settings.workers)
 
-    async def start(self) -> None:
+    async def start(self, on_purge: Callable[[], object]) -> None:
         """Nothing to connect to."""
 
     def tick(self) -> None:
@@ -39,6 +43,7 @@ class Together:
     ) -> None:
         from proxy.governing.census import Census
         from proxy.governing.shared_counters import SharedCounters
+        from proxy.shared_answers import SharedAnswers
         from storage.kv import open_kv
 
         self._clock = clock
@@ -46,14 +51,19 @@ class Together:
         self.kv = open_kv(settings.kv_url, tasks, settings.kv_deadline_ms / 1000)
         self._census = Census(self.kv, tasks, settings.workers)
         self.counters = SharedCounters(self.kv, tasks, clock, metrics, self._census.share)
+        self.answers: SharedStore | None = SharedAnswers(self.kv, tasks, clock, metrics)
 
     @property
     def is_away(self) -> bool:
         """Whether the server does not answer; this process then goes on with its part."""
         return self.kv.circuit.is_open
 
-    async def start(self) -> None:
-        """Connect; a server that is away is looked for in the background."""
+    async def start(self, on_purge: Callable[[], object]) -> None:
+        """Connect; a server that is away is looked for in the background.
+
+        `on_purge` is called when any process has purged answers.
+        """
+        self._census.on_purge = on_purge
         await self.kv.start()
 
     def tick(self) -> None:

@@ -8,7 +8,7 @@ connection: what is away is asked by a probe in the background alone.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Any, cast
@@ -86,6 +86,7 @@ class KvChannel:
     """
 
     kv: "Kv"
+    deadline_s: float
     _waiting: list[_Asked] = field(default_factory=list)
     _has_work: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -129,7 +130,7 @@ class KvChannel:
 
     async def _send(self, batch: list[_Asked]) -> None:
         try:
-            answers = await self.kv.within_deadline(self._exchange(batch))
+            answers = await within_deadline(self._exchange(batch), self.deadline_s)
         except (TimeoutError, OSError, RedisError) as error:
             self.kv.note_failure(error)
             # Who waited behind them has waited for the same server, for as long.
@@ -145,7 +146,7 @@ class KvChannel:
 
     async def _exchange(self, batch: list[_Asked]) -> list[Any]:
         """One write and one answer each; scripts the server has forgotten are sent whole."""
-        latest_us = self.kv.server_clock.in_us(int(self.kv.deadline_s * RUNS_WITHIN * 1e6))
+        latest_us = self.kv.server_clock.in_us(int(self.deadline_s * RUNS_WITHIN * 1e6))
         answers = await self.kv.exchange([_words(asked, latest_us) for asked in batch])
         lost = [
             place
@@ -216,7 +217,7 @@ class Kv:
     def __init__(
         self, client: Any, tasks: TaskOwner, deadline_s: float, *, is_cluster: bool
     ) -> None:
-        self.deadline_s = deadline_s
+        self._deadline_s = deadline_s
         self._client = client
         self._tasks = tasks
         self._is_cluster = is_cluster
@@ -225,9 +226,9 @@ class Kv:
         self.scripts: list[Script] = []  # to be there before they are run, in order with the rest
         self.on_return: list[Callable[[], None]] = []
 
-    def open_channel(self, name: str) -> KvChannel:
-        """A queue of its own; one connection at a time."""
-        channel = KvChannel(self)
+    def open_channel(self, name: str, deadline_s: float = 0.0) -> KvChannel:
+        """A queue of its own; one connection at a time. 0: the usual deadline."""
+        channel = KvChannel(self, deadline_s or self._deadline_s)
         self._tasks.start(channel.work(), f"kv {name}")
         return channel
 
@@ -255,19 +256,6 @@ class Kv:
             if isinstance(answer, OSError):
                 raise answer
         return cast("list[Any]", answers)
-
-    async def within_deadline(self, work: Any) -> Any:
-        """Wait for work until the deadline; raises TimeoutError.
-
-        A loop that was held up itself has not looked yet whether the answer came: it looks first.
-        """
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(None) as scope:
-            timer = _Deadline(loop, scope, self.deadline_s)
-            try:
-                return await work
-            finally:
-                timer.cancel()
 
     def note_failure(self, error: Exception) -> None:
         """Count a batch without an answer."""
@@ -310,6 +298,20 @@ class Kv:
                 await self._client.aclose()
         except (TimeoutError, OSError, RedisError):
             return
+
+
+async def within_deadline(work: Coroutine[Any, Any, list[Any]], deadline_s: float) -> list[Any]:
+    """Wait for work; raises TimeoutError.
+
+    A loop that was held up itself has not looked yet whether the answer came: it looks first.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as scope:
+        timer = _Deadline(loop, scope, deadline_s)
+        try:
+            return await work
+        finally:
+            timer.cancel()
 
 
 class _Deadline:

@@ -5,6 +5,7 @@ part in so many of every limit.
 """
 
 import secrets
+from collections.abc import Callable
 
 from config.tasks import TaskOwner
 from storage.kv import Kv, KvUnavailableError, Script
@@ -12,12 +13,13 @@ from storage.kv import Kv, KvUnavailableError, Script
 EVERY_S = 2.0
 LIVES_FOR_US = 10_000_000
 KEY = "apex:{processes}"
+PURGES_KEY = "apex:{processes}:purges"
 
 COUNT = Script("""
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
 redis.call('ZADD', KEYS[1], string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
 redis.call('PEXPIRE', KEYS[1], math.ceil(tonumber(ARGV[2]) / 1000))
-return {redis.call('ZCARD', KEYS[1])}
+return {redis.call('ZCARD', KEYS[1]), redis.call('GET', KEYS[2]) or '0'}
 """)
 
 
@@ -33,6 +35,8 @@ class Census:
         self._least = least
         self._due_at = 0.0
         self.count = least
+        self.on_purge: Callable[[], object] = lambda: None
+        self._purges = ""
 
     def share(self) -> int:
         """Among how many the limits are divided."""
@@ -46,10 +50,14 @@ class Census:
 
     async def _take_part(self) -> None:
         try:
-            answer = await self._channel.run(COUNT, [KEY], [self._name, LIVES_FOR_US])
+            answer = await self._channel.run(COUNT, [KEY, PURGES_KEY], [self._name, LIVES_FOR_US])
         except KvUnavailableError:
             return
         self.count = max(self._least, int(answer[0]))
+        purges = bytes(answer[1]).decode()
+        if self._purges and purges != self._purges:
+            self.on_purge()
+        self._purges = purges
 
     async def leave(self) -> None:
         """This process ends: the others need not wait until it is forgotten."""

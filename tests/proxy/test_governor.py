@@ -230,7 +230,7 @@ async def test_no_route_goes_past_the_limits(opened: Open) -> None:
         passed = []
         for method, path in listed:
             url = f"{running.root}{path}"
-            content = {"json": body} if method == "POST" else {}
+            content: Any = {"json": body} if method == "POST" else {}
             async with running.http.request(method, url, headers=AUTH, **content) as reply:
                 if reply.status != 429:
                     passed.append((method, path, reply.status))
