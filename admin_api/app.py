@@ -16,7 +16,18 @@ from admin_api.auth import build_token_check
 from admin_api.calls import build_handler
 from admin_api.context import CONTEXT, AdminContext
 from admin_api.errors import MAX_BODY_BYTES, answer_errors
-from admin_api.routes import cache, conservation, health, prices, requests, tenants, usage
+from admin_api.routes import (
+    cache,
+    conservation,
+    health,
+    keys,
+    prices,
+    projects,
+    requests,
+    tenants,
+    tiers,
+    usage,
+)
 
 SHUTDOWN_S = 2.0
 
@@ -34,7 +45,12 @@ ROUTES: tuple[Route, ...] = (
 )
 
 # Routes with models of what goes in and out: calls.py checks and describes them.
-RESOURCES: tuple[calls.Route, ...] = (*tenants.ROUTES,)
+RESOURCES: tuple[calls.Route, ...] = (
+    *tenants.ROUTES,
+    *projects.ROUTES,
+    *keys.ROUTES,
+    *tiers.ROUTES,
+)
 
 server_logger = logging.getLogger(f"{__name__}.server")
 

@@ -10,11 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from admin_api.key_names import ReadKeyNames
 from config.clock import Clock
 from config.metrics import Metrics
+from config.secrets import KeyRing
 from config.settings import Settings
 from ledger.conservation import ConservationReport
 from ledger.open_attempts import OpenWindow
 from ledger.price_book import PriceBook
 from policies.snapshot import Snapshot
+from policies.tiers import Tiers
 from storage.columnar import Columnar
 
 
@@ -77,6 +79,9 @@ class AdminContext:
     check_dependencies: Callable[[], Awaitable[dict[str, DependencyState]]]
     sql: AsyncEngine
     note_change: Callable[[], None]  # what is stored has changed: build the snapshot again
+    key_ring: KeyRing = field(repr=False)
+    tiers: Callable[[], Tiers]
+    announce_revoked: Callable[[str], Awaitable[None]]  # a key's id, to every proxy at once
 
 
 CONTEXT: web.AppKey[AdminContext] = web.AppKey("context", AdminContext)
