@@ -95,6 +95,7 @@ class ProxyProcess:
         self.relay = ResourceRelay(self.admission, self.ownership, self.resource_client)
         self.realtime = Realtime(self.admission, self.resource_client)
         hello = {"type": "hello", "role": "proxy", "pid": os.getpid(), "index": index}
+        hello["started_us"] = clock.now_us()
         self.bus = BusClient(home / "run" / "bus.sock", self.receive, hello)
         self.health = ProxyHealth(
             holder=self.holder,
@@ -111,6 +112,9 @@ class ProxyProcess:
         kind = message.get("type")
         if kind == "snapshot":
             self.refresh()
+        elif kind == "spent":
+            for tenant, counter, picousd, end_s in message["sums"]:
+                self.sharing.counters.seed(tenant, counter, picousd, end_s)
         elif kind == "purge":
             return {"type": "purged", "removed": self.purge(message.get("tenant"))}
         return None

@@ -33,6 +33,7 @@ from roles.loop import run_on_fast_loop, stop_event_on
 from roles.readiness import Readiness
 from roles.reporting import Reporter
 from roles.snapshot_keeper import KeptSnapshot, SnapshotKeeper, needs_mock
+from roles.spent import SpentTeller
 from roles.usage_store import UsageStore
 from storage.migrations import migrate_sql
 from storage.sql import open_sql
@@ -83,6 +84,7 @@ class ControlProcess:
         self._usage = UsageStore(settings, self._clock, self._metrics, key_ring)
         self._keeper = SnapshotKeeper(settings, key_ring, self._engine, self._clock, mock_url)
         self._kept: KeptSnapshot | None = None
+        self._bus.on_hello = SpentTeller(self._usage, self._get_snapshot, self._tasks).greet
         self._book: PriceBook | None = None
         self._tiers: Tiers = {}
         self._reload_wanted = asyncio.Event()

@@ -14,5 +14,8 @@ class Counters(Protocol):
     def settle(self, hold: Hold, corrections: list[Correction]) -> None:
         """Give back places, and put right what was claimed too much or too little."""
 
+    def seed(self, tenant: str, counter: str, picousd: int, end_s: float) -> None:
+        """Take in what a period has cost before this process started; may be told again."""
+
     def sweep(self) -> None:
         """Forget what has run out; called each second."""

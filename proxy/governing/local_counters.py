@@ -77,9 +77,21 @@ class LocalCounters:
             moved = level + amount * _weight(claim.meter.limit, self._share())
             self._levels[claim.counter] = (max(0, moved), limit, at_us)
 
+    def seed(self, tenant: str, counter: str, picousd: int, end_s: float) -> None:
+        """What all processes had used before this one began to count."""
+        del tenant  # its name is in the counter's
+        purse = self.purses.get(counter)
+        if purse is None:
+            purse = self.purses[counter] = Purse(0, 0, end_s)
+        purse.known = picousd
+
     def known_of(self, claim: Claim) -> int:
         """What all processes had used of this money when last heard of, in pico-USD."""
-        purse = self.purses.get(claim.counter)
+        return self.known_in(claim.counter)
+
+    def known_in(self, counter: str) -> int:
+        """The same by the counter's name."""
+        purse = self.purses.get(counter)
         return purse.known if purse is not None else 0
 
     def note(self, hold: Hold, states: tuple[int, ...]) -> None:

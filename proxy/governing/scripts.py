@@ -1,6 +1,6 @@
-"""The two Lua scripts of the limits; what they count is explained in claims.py and rates.py.
+"""The Lua scripts of the limits; what they count is explained in claims.py and rates.py.
 
-Both begin with storage.kv's prologue, which sets `now` (the server's, in microseconds) and ends a
+All begin with storage.kv's prologue, which sets `now` (the server's, in microseconds) and ends a
 call that comes too late. Numbers leave as text: Redis would cut them to 14 digits or whole ones.
 Money is two halves, high x 10^9 + low, because Lua's numbers are exact to 2^53 only.
 """
@@ -20,9 +20,13 @@ local function sum(high, low, more_high, more_low)
   local carry = math.floor(rest / SPLIT)
   return high + more_high + carry, rest - carry * SPLIT
 end
-local function put_money(key, high, low, expires_ms)
+local function put_money(key, high, low, expires_ms, known_high, known_low)
   redis.call('HSET', key, 'high', text(high), 'low', text(low))
-  redis.call('HSETNX', key, 'since', text(now))
+  local is_new = redis.call('HSETNX', key, 'since', text(now)) == 1
+  -- A sum that began from somebody's knowledge needs no telling of what was before.
+  if is_new and (tonumber(known_high) > 0 or tonumber(known_low) > 0) then
+    redis.call('HSET', key, 'seeded', 'known')
+  end
   if tonumber(expires_ms) > 0 then redis.call('PEXPIREAT', key, expires_ms) end
 end
 local function level_of(key, limit)
@@ -54,7 +58,9 @@ for place, key in ipairs(KEYS) do
     local limit_low = tonumber(ARGV[at + 2])
     fits = limit < 0 or high < limit or (high == limit and low <= limit_low)
     states[place] = text(high) .. ':' .. text(low)
-    writes[place] = function() put_money(key, high, low, ARGV[at + 5]) end
+    writes[place] = function()
+      put_money(key, high, low, ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
+    end
   elseif kind == 'open' then
     redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now))
     local count = redis.call('ZCARD', key) + 1
@@ -92,7 +98,7 @@ for place, key in ipairs(KEYS) do
     local high, low = money(key, ARGV[at + 4], ARGV[at + 5])
     high, low = sum(high, low, tonumber(first), tonumber(second))
     if high < 0 then high, low = 0, 0 end
-    put_money(key, high, low, ARGV[at + 3])
+    put_money(key, high, low, ARGV[at + 3], ARGV[at + 4], ARGV[at + 5])
   elseif kind == 'rate' then
     local limit = tonumber(second)
     put_level(key, math.max(0, level_of(key, limit) + tonumber(first)), limit)
@@ -104,5 +110,29 @@ for place, key in ipairs(KEYS) do
   end
 end
 return {'0'}
+"""
+)
+
+# KEYS: one sum of money. ARGV: what was used before its asker started, in two halves, and for how
+# many microseconds that one has been running. Added once, and only to a sum that is younger.
+SEED = Script(
+    _PARTS
+    + """
+local key, high, low = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local found = redis.call('HMGET', key, 'since', 'seeded')
+if not found[1] then return {} end
+local seeded = found[2] or '0:0'
+local used_high, used_low = money(key, 0, 0)
+if seeded ~= 'known' and now - tonumber(found[1]) < tonumber(ARGV[3]) then
+  local told = string.find(seeded, ':')
+  local had_high = tonumber(string.sub(seeded, 1, told - 1))
+  local had_low = tonumber(string.sub(seeded, told + 1))
+  if high > had_high or (high == had_high and low > had_low) then
+    used_high, used_low = sum(used_high, used_low, high - had_high, low - had_low)
+    redis.call('HSET', key, 'high', text(used_high), 'low', text(used_low))
+    redis.call('HSET', key, 'seeded', text(high) .. ':' .. text(low))
+  end
+end
+return {text(used_high) .. ':' .. text(used_low)}
 """
 )

@@ -16,7 +16,7 @@ from ledger.amounts import SPLIT
 from proxy.governing.claims import Claim, Correction, Hold, Verdict
 from proxy.governing.local_counters import LocalCounters
 from proxy.governing.rates import WINDOW_US
-from proxy.governing.scripts import CORRECT, RESERVE
+from proxy.governing.scripts import CORRECT, RESERVE, SEED
 from storage.kv import Kv, KvUnavailableError, Part
 
 LEASE_MS = 30_000
@@ -39,9 +39,9 @@ class SharedCounters:
         self._metrics = metrics
         self.local = LocalCounters(clock, share)
         self._claims: dict[str, tuple[str, Claim]] = {}  # by counter: its tenant, and one claim
-        self._renewed_at = clock.monotonic()
+        self._started_at = self._renewed_at = clock.monotonic()
         self._is_telling = False
-        kv.scripts += [RESERVE, CORRECT]
+        kv.scripts += [RESERVE, CORRECT, SEED]
         kv.on_return.append(self._come_back)
 
     async def reserve(self, hold: Hold) -> Verdict:
@@ -81,6 +81,21 @@ class SharedCounters:
         if self._clock.monotonic() - self._renewed_at >= RENEW_S:
             self._renewed_at = self._clock.monotonic()
             self._tasks.start(self._renew(), "renew leases")
+
+    def seed(self, tenant: str, counter: str, picousd: int, end_s: float) -> None:
+        """Bring a sum up to what was used before, where it began to count after this process."""
+        self._tasks.start(self._seed(tenant, counter, picousd, end_s), "seed a budget")
+
+    async def _seed(self, tenant: str, counter: str, picousd: int, end_s: float) -> None:
+        age_us = int((self._clock.monotonic() - self._started_at) * 1e6)
+        arguments: list[Part] = [*divmod(picousd, SPLIT), age_us]
+        try:
+            answer = await self._channel.run(SEED, [_key(tenant, counter)], arguments)
+        except KvUnavailableError:
+            answer = []
+        # Where nobody has counted yet, the first claim begins from here.
+        known = _number(answer[0]) if answer else picousd
+        self.local.seed(tenant, counter, max(known, self.local.known_in(counter)), end_s)
 
     def _reserve_by_share(self, hold: Hold) -> Verdict:
         verdict = self.local.reserve_now(hold)

@@ -10,7 +10,7 @@ from proxy.governing.claims import Hold
 from proxy.governing.counters import Counters
 from proxy.governing.rates import full, remaining_units
 from tests.gateway import wait_until
-from tests.proxy.governing.claiming import back, hold, money, place, requests, tokens
+from tests.proxy.governing.claiming import SPAN, back, hold, money, place, requests, tokens
 
 Pair = tuple[Counters, Counters]
 
@@ -151,3 +151,32 @@ async def test_no_order_of_claims_and_settlements_passes_the_limit(pair: Pair, s
 async def reads(pair: Pair, used: int) -> bool:
     verdicts = [await each.reserve(hold(money(0, 1000))) for each in pair]
     return [verdict.states[0] for verdict in verdicts] == [used, used]
+
+
+async def test_a_sum_begins_at_what_was_used_before(pair: Pair) -> None:
+    claim = money(10, 100)
+    for counters in pair:
+        counters.seed("acme", claim.counter, 60, SPAN.end_s)
+        counters.seed("acme", claim.counter, 70, SPAN.end_s)  # told again: more has arrived
+
+    async def is_known() -> bool:
+        return (await pair[0].reserve(hold(money(0, 100)))).states == (70,)
+
+    await wait_until(is_known)
+    assert await count_granted(pair, [hold(money(10, 100)) for _ in range(10)]) == 3
+    pair[0].seed("acme", claim.counter, 70, SPAN.end_s)
+    assert not await is_granted(pair[0], claim)
+
+
+async def test_what_was_used_before_is_added_to_a_sum_that_has_begun(pair: Pair) -> None:
+    assert await is_granted(pair[0], money(10, 100))
+    assert await is_granted(pair[0], money(10, 100))
+    for counters in pair:
+        counters.seed("acme", money(10, 100).counter, 60, SPAN.end_s)
+
+    async def is_known() -> bool:
+        return (await pair[0].reserve(hold(money(0, 100)))).states == (80,)
+
+    await wait_until(is_known)
+    pair[1].seed("acme", money(10, 100).counter, 60, SPAN.end_s)
+    assert await count_granted(pair, [hold(money(10, 100)) for _ in range(10)]) == 2
