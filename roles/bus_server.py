@@ -81,6 +81,10 @@ class BusServer:
         """Tell every proxy that a key is over; one that misses it reads it from disk."""
         self._broadcast({"type": "revoked", "key_ids": [key_id]})
 
+    def announce(self, message: Message) -> None:
+        """Tell every proxy that is there."""
+        self._broadcast(message)
+
     async def purge(self, tenant: str | None, timeout_s: float = 2.0) -> tuple[int, int]:
         """Empty the proxies' caches: (entries removed, proxies that answered in time)."""
         self._last_purge += 1

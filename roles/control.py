@@ -84,7 +84,8 @@ class ControlProcess:
         self._usage = UsageStore(settings, self._clock, self._metrics, key_ring)
         self._keeper = SnapshotKeeper(settings, key_ring, self._engine, self._clock, mock_url)
         self._kept: KeptSnapshot | None = None
-        self._bus.on_hello = SpentTeller(self._usage, self._get_snapshot, self._tasks).greet
+        self._spent = SpentTeller(self._usage, self._get_snapshot, self._tasks)
+        self._bus.on_hello = self._spent.greet
         self._book: PriceBook | None = None
         self._tiers: Tiers = {}
         self._reload_wanted = asyncio.Event()
@@ -127,6 +128,7 @@ class ControlProcess:
         self._kept = kept
         self._metrics.gauge("apex_snapshot_number", snapshot.number)
         self._bus.announce_snapshot(snapshot.number)
+        self._spent.note_snapshot(self._clock.now(), self._bus.announce)
         self._reporter.report(
             "snapshot",
             number=snapshot.number,

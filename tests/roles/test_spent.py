@@ -1,5 +1,6 @@
 """What a budget has cost outlives the processes that counted it, and Redis."""
 
+import signal
 from pathlib import Path
 
 import aiohttp
@@ -70,5 +71,15 @@ async def test_a_restart_gives_no_budget_twice(
     if server is not None:
         server.ask("flushall")
     async with Gateway(tmp_path, config=CONFIG, environ=environ) as gateway:
+        await wait_until(lambda: is_told(gateway), 30.0)
+        assert (await call(gateway))[0] == 429
+
+
+async def test_a_budget_declared_later_counts_what_was_spent_before(tmp_path: Path) -> None:
+    late = CONFIG.partition("    limits:")[0] + "    keys" + CONFIG.partition("    keys")[2]
+    async with Gateway(tmp_path, config=late) as gateway:
+        assert [(await call(gateway))[0] for _ in range(5)] == [200] * 5
+        gateway.config_path.write_text(CONFIG)
+        gateway.kill("control", signal.SIGHUP)
         await wait_until(lambda: is_told(gateway), 30.0)
         assert (await call(gateway))[0] == 429
