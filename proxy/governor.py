@@ -55,6 +55,22 @@ class Governor:
             cost = self.estimator.estimate_session(ctx, target, cap)
             await self._admit(ctx, rules, Estimate(0, cost))
 
+    async def renew(self, ctx: RequestContext, target: Target) -> None:
+        """Settle what a session has cost, and claim its next response; raises GatewayError 429."""
+        rules, hold = rules_for(ctx), ctx.hold
+        if rules is None or hold is None or not rules.money:
+            return
+        kept = tuple([claim for claim in hold.claims if claim.meter.kind != "money"])
+        money = tuple([claim for claim in hold.claims if claim.meter.kind == "money"])
+        paid = Hold(hold.id, hold.tenant, money, hold.ends, is_shared=hold.is_shared)
+        hold.claims, hold.ends = kept, []
+        self._settle(paid, ctx.live)
+        cost = self.estimator.estimate_session(ctx, target, rules.output_tokens_cap)
+        claims = rules.claim_all(self.clock.now(), 0, cost or 0)
+        fresh = tuple([claim for claim in claims if claim.meter.kind == "money"])
+        await self._claim(Hold(hold.id, hold.tenant, fresh))
+        hold.claims = (*kept, *fresh)
+
     async def admit_free(self, key: KeyRecord, live: LiveSnapshot) -> None:
         """Count a call that asks no upstream; raises GatewayError 429."""
         rules = live.rules_of(key)
@@ -88,10 +104,12 @@ class Governor:
     def settle(self, ctx: RequestContext) -> None:
         """The request is over: put right what was claimed, by what its attempts used."""
         hold, ctx.hold = ctx.hold, None
-        if hold is None:
-            return
+        if hold is not None:
+            self._settle(hold, ctx.live)
+
+    def _settle(self, hold: Hold, live: LiveSnapshot) -> None:
         tokens = _tokens_used(hold.ends)
-        cost = self._cost_of(hold, ctx.live)
+        cost = self._cost_of(hold, live)
         used = {"money": cost, "tokens": tokens}
         corrections = [
             Correction(claim, difference)

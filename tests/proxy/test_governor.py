@@ -259,3 +259,20 @@ async def test_a_realtime_session_holds_its_place_and_pays(opened: Open) -> None
             return (await call(running))[0] == 200
 
         await wait_until(is_free)
+
+
+async def test_a_realtime_session_ends_when_its_budget_does(opened: Open) -> None:
+    """The first response is paid, a second one is not begun on what is left."""
+    prices = {("openai", "gpt-4o-mini"): Price(input=0, output=PICO)}
+    governed = {"key": budget(6 * PICO), "prices": prices, "output_tokens_cap": 4}
+    async with opened(**governed) as running:
+        url = f"{running.root}/v1/realtime?model=gpt-4o-mini"
+        item = {"type": "message", "role": "user", "content": [
+            {"type": "input_text", "text": "hello"},
+        ]}  # fmt: skip
+        async with running.http.ws_connect(url, headers=AUTH) as session:
+            await session.send_json({"type": "conversation.item.create", "item": item})
+            await session.send_json({"type": "response.create"})
+            heard = [orjson.loads(message.data)["type"] async for message in session]
+            assert heard[-1] == "response.done"
+            assert session.close_code == 1008
