@@ -19,7 +19,9 @@ from proxy.providers.mock.app import run_mock
 from tests.gateway import Gateway, wait_until
 from tests.kv_engines import redis_cluster, redis_server
 from tests.proxy.calls import AUTH
+from tests.proxy.mock_gateway import MockGateway, mock_gateway
 from tests.proxy.test_governor import CALL, CHAT, COST, PRICES, budget, rates
+from tests.proxy.test_governor import call as ask
 from tests.proxy_gateway import Governed, ProxyGateway, local_upstream
 from tests.servers.redis import Redis, RedisCluster
 
@@ -145,3 +147,29 @@ async def test_a_place_is_free_again_after_redis_was_away(tmp_path: Path) -> Non
 
 async def are_free(server: Redis) -> bool:
     return server.ask("zcard", "apex:{acme}:limits:/key:app:open") == "0"
+
+
+async def test_without_redis_at_the_start_it_serves_and_says_so(tmp_path: Path) -> None:
+    with Redis() as server:
+        server.server.kill()
+        governed = Governed(prices=PRICES, key=budget(3 * COST))
+        environ = {"APEX_KV_URL": server.url}
+        async with mock_gateway(tmp_path, governed=governed, environ=environ) as running:
+            answers = [await ask(running) for _ in range(4)]
+            assert [status for status, _, _ in answers] == [200, 200, 200, 429]
+            assert await kv_state(running) == "away"
+            server.start()
+
+            async def is_back() -> bool:
+                return await kv_state(running) == "ok"
+
+            await wait_until(is_back)
+            await wait_until(lambda: told(server) == 3)
+            assert (await ask(running))[0] == 429
+
+
+async def kv_state(running: MockGateway) -> str:
+    async with running.http.get(f"{running.root}/health/ready") as reply:
+        document = await reply.json()
+        assert reply.status == 200
+        return str(document["dependencies"]["kv"]["status"])
