@@ -7,16 +7,19 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import openai
 import orjson
 import pytest
 
+from config.operator_model import Limits, PriceOverride
 from ledger.amounts import PICO
 from ledger.rating import Price
 from policies.limits import Budget, Rates, UsageLimits
 from proxy.routes import GUARDED, ROUTES
+from tests.fault_upstream import FaultUpstream
 from tests.gateway import wait_until
-from tests.proxy.calls import AUTH, HELLO, treated_user
+from tests.proxy.calls import AUTH, HELLO, lone, treated_user
 from tests.proxy.mock_gateway import MockGateway, mock_gateway
 from tests.proxy_gateway import API_KEY, Governed
 
@@ -193,11 +196,29 @@ async def test_it_is_said_in_the_callers_own_dialect(
         assert headers["x-should-retry"] == "false"
 
 
-async def test_an_unknown_price_is_refused_under_a_hard_budget_alone(opened: Open) -> None:
-    body = CALL | {"model": "gpt-4o"}
-    unknown = {"prices": {("azure", "other"): Price(input=1, output=1)}}
-    async with opened(key=budget(1, is_hard=False), **unknown) as running:
-        assert (await call(running, body=body))[0] == 200
+@pytest.mark.parametrize(
+    ("is_hard", "fallback", "status"),
+    [(True, None, 429), (False, None, 200), (True, 1, 200), (True, 1000, 429)],
+)
+async def test_an_unknown_price_is_refused_or_reserved_by_the_fallback(
+    tmp_path: Path, upstream: FaultUpstream, is_hard: bool, fallback: int | None, status: int
+) -> None:
+    """A private host has no list price; four tokens at a thousandth each do not fit into two."""
+    price = None
+    if fallback is not None:
+        price = PriceOverride(input_per_million_usd=0, output_per_million_usd=fallback)
+    governed = Governed(key=budget(2 * PICO // 1000, is_hard=is_hard))
+    limits = Limits(fallback_price=price)
+    async with (
+        lone(tmp_path, upstream, governed=governed, limits=limits) as gateway,
+        aiohttp.ClientSession() as http,
+        http.post(f"{gateway.base_url}/chat/completions", json=CALL, headers=AUTH) as reply,
+    ):
+        document = await reply.json()
+        assert reply.status == status
+        if status == 429:
+            assert document["error"]["code"] == "insufficient_quota"
+            assert reply.headers["x-should-retry"] == "false"
 
 
 def routes() -> list[tuple[str, str]]:
