@@ -7,7 +7,6 @@ each process's own.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
 
 from config.clock import Clock
 from config.metrics import Metrics
@@ -15,23 +14,11 @@ from optimizer.decision import CachePlan
 from proxy.answers import StoredAnswer
 from proxy.context import RequestContext
 from proxy.flights import Flights
+from proxy.shared_store import SharedStore
 from storage.memory_cache import ByteBoundedCache
 
 # A follower whose leader failed tries once more to lead or follow before it goes on its own.
 MOST_JOINS = 2
-
-
-class SharedStore(Protocol):
-    """Where all processes keep their answers (shared_answers.py)."""
-
-    async def fetch(self, ctx: RequestContext) -> tuple[StoredAnswer, float] | None:
-        """An answer and the seconds it may be kept."""
-
-    def keep(self, ctx: RequestContext, answer: StoredAnswer, ttl_s: float) -> None:
-        """Keep an answer, soon."""
-
-    def purge(self, tenants: Iterable[str]) -> None:
-        """Make all answers of these tenants nobody's."""
 
 
 class AnswerCache:

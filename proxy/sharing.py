@@ -9,8 +9,8 @@ from config.clock import Clock
 from config.metrics import Metrics
 from config.settings import Settings
 from config.tasks import TaskOwner
-from proxy.cache import SharedStore
 from proxy.governing.local_counters import LocalCounters
+from proxy.shared_store import SharedStore
 
 MEMORY = "memory://"
 

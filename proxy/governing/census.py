@@ -37,6 +37,7 @@ class Census:
         self.count = least
         self.on_purge: Callable[[], object] = lambda: None
         self._purges = ""
+        self._has_left = False
 
     def share(self) -> int:
         """Among how many the limits are divided."""
@@ -49,6 +50,8 @@ class Census:
             self._tasks.start(self._take_part(), "census")
 
     async def _take_part(self) -> None:
+        if self._has_left:
+            return
         try:
             answer = await self._channel.run(COUNT, [KEY, PURGES_KEY], [self._name, LIVES_FOR_US])
         except KvUnavailableError:
@@ -61,6 +64,7 @@ class Census:
 
     async def leave(self) -> None:
         """This process ends: the others need not wait until it is forgotten."""
+        self._has_left = True
         try:
             await self._channel.ask("ZREM", KEY, self._name)
         except KvUnavailableError:
