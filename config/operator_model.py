@@ -286,6 +286,10 @@ class Limits(_Declared):
     max_concurrent_per_key: int = Field(
         default=1000, ge=1, le=1_000_000, description="Of these, requests of one key."
     )
+    fallback_price: PriceOverride | None = Field(
+        default=None,
+        description="What hard budgets reserve where no price is known; left out: they refuse.",
+    )
     drain_s: float = Field(
         default=30, ge=0, le=3600, description="Seconds open requests may take to end at a stop."
     )

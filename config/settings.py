@@ -24,7 +24,7 @@ ENVIRONMENTS: tuple[Environment, ...] = ("development", "staging", "production")
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 SQL_SCHEMES = ("sqlite+aiosqlite", "postgresql+asyncpg")
 COLUMNAR_SCHEMES = ("chdb", "clickhouse")
-KV_SCHEMES = ("memory", "redis")
+KV_SCHEMES = ("memory", "redis", "rediss", "redis+cluster", "rediss+cluster")
 
 # (name, default as the docs show it, meaning): the whole public contract of the environment.
 SETTINGS: tuple[tuple[str, str, str], ...] = (
@@ -51,7 +51,13 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     (
         "APEX_KV_URL",
         "memory://",
-        "Caches and limits: memory:// (per process) or redis://host:6379.",
+        "Caches and limits: memory:// (per process), redis://host:6379/0, rediss:// (TLS), or "
+        "redis+cluster://host1:6379,host2:6379.",
+    ),
+    (
+        "APEX_KV_DEADLINE_MS",
+        "20",
+        "How long an answer of Redis is waited for, 1 to 1000; then the request goes on without.",
     ),
     (
         "APEX_ENVIRONMENT",
@@ -105,6 +111,7 @@ class Settings:
     sql_url: str = field(repr=False)  # may carry a password, as the next two
     columnar_url: str = field(repr=False)
     kv_url: str = field(repr=False)
+    kv_deadline_ms: int
     environment: Environment
     admin_token: str | None = field(repr=False)
     master_key: str | None = field(repr=False)
@@ -135,6 +142,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             environ, "APEX_COLUMNAR_URL", f"chdb://{home}/columnar", COLUMNAR_SCHEMES
         ),
         kv_url=_url(environ, "APEX_KV_URL", "memory://", KV_SCHEMES),
+        kv_deadline_ms=_integer(environ, "APEX_KV_DEADLINE_MS", 20, (1, 1000)),
         environment=cast(Environment, _choice(environ, "APEX_ENVIRONMENT", ENVIRONMENTS)),
         admin_token=_text(environ, "APEX_ADMIN_TOKEN"),
         master_key=_text(environ, "APEX_MASTER_KEY"),

@@ -20,11 +20,19 @@ from optimizer.session import draw_arms, unit_draw
 from policies.model import Policy
 from policies.revocations import FILE_NAME as REVOCATIONS_FILE
 from policies.revocations import read_revocations
-from policies.snapshot import Snapshot, Target, Upstream, index_by_hmac, read_snapshot_file
+from policies.snapshot import (
+    KeyRecord,
+    Snapshot,
+    Target,
+    Upstream,
+    index_by_hmac,
+    read_snapshot_file,
+)
 from policies.snapshot_signing import read_pin
 from proxy.callers import CallerBook
 from proxy.connector import check_upstream_url
 from proxy.freshness import DEFAULT_MAX_STALE_S, Freshness, age_on_disk
+from proxy.governing.rules import Rules, rules_of
 from proxy.providers.addresses import AddressBook, fixed_headers
 from proxy.providers.bedrock import ConverseCalls
 from proxy.providers.families import Family, asks_usage, family_of
@@ -99,6 +107,7 @@ class LiveSnapshot:
         self._key_ring = key_ring
         self._tenant_keys: dict[str, TenantKeys] = {}
         self._salts: dict[str, tuple[bytes, bytes]] = {}
+        self._rules: dict[str, Rules | None] = {}
         self.callers = CallerBook()
 
     def forget_expired(self, now: float) -> None:
@@ -121,6 +130,12 @@ class LiveSnapshot:
             )
             self._tenant_keys[tenant] = keys
         return keys
+
+    def rules_of(self, key: KeyRecord) -> Rules | None:
+        """What limits a key; None when nothing does."""
+        if key.key_id not in self._rules:
+            self._rules[key.key_id] = rules_of(key, self.snapshot)
+        return self._rules[key.key_id]
 
     def draw(self, epoch: str, tenant: str, session: str, *, has_candidate: bool = True) -> Draws:
         """Draw the arms of a session; the salts change with the epoch (a month).

@@ -61,7 +61,7 @@ async def post_gemini(request: web.Request) -> web.StreamResponse:
 
 async def refuse_json_stream(request: web.Request) -> web.Response:
     """Refuse Google's older form of a stream, one endless JSON list."""
-    _authenticate(request)
+    await _admit(request)
     hint = "Ask for server-sent events: add ?alt=sse, as Google's own clients do."
     raise GatewayError(400, "invalid_request", "Only streams of events are served.", hint)
 
@@ -99,15 +99,18 @@ async def get_realtime(request: web.Request) -> web.StreamResponse:
     return await request.app[REALTIME].handle(request)
 
 
-def _authenticate(request: web.Request) -> tuple[Snapshot, KeyRecord]:
+async def _admit(request: web.Request) -> tuple[Snapshot, KeyRecord]:
+    """Let a known key within its limits pass; raises 401 or 429."""
     admission = request.app[PIPELINE].admission
     live = admission.holder.live
-    return live.snapshot, admission.authenticate(request.headers, live)
+    key = admission.authenticate(request.headers, live)
+    await admission.governor.admit_free(key, live)
+    return live.snapshot, key
 
 
 async def get_models(request: web.Request) -> web.Response:
     """Answer GET /v1/models, in Anthropic's and Google's forms to their clients."""
-    snapshot, key = _authenticate(request)
+    snapshot, key = await _admit(request)
     if "anthropic-version" in request.headers:
         return _json(anthropic_list(snapshot, key))
     if "x-goog-api-key" in request.headers:
@@ -117,12 +120,12 @@ async def get_models(request: web.Request) -> web.Response:
 
 async def get_model(request: web.Request) -> web.Response:
     """Answer GET /v1/models/{id}; ids may contain slashes."""
-    return _json(model_document(*_authenticate(request), request.match_info["id"]))
+    return _json(model_document(*await _admit(request), request.match_info["id"]))
 
 
 async def get_gemini_models(request: web.Request) -> web.Response:
     """Answer GET /v1beta/models, in Google's form."""
-    return _json(gemini_list(*_authenticate(request)))
+    return _json(gemini_list(*await _admit(request)))
 
 
 async def get_health(request: web.Request) -> web.Response:
@@ -145,7 +148,7 @@ async def get_metrics(request: web.Request) -> web.Response:
 
 async def not_found(request: web.Request) -> web.Response:
     """Answer everything else, so that a client learns what this gateway speaks."""
-    _authenticate(request)
+    await _admit(request)
     hint = "Served are the dialects and routes in docs/dialects.md, below /v1/."
     if f"/v1{request.path}" in OPENAI_PATHS:
         hint = "The base_url of a client must end in /v1. " + hint

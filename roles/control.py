@@ -39,6 +39,7 @@ from roles.readiness import Readiness
 from roles.reporting import Reporter
 from roles.snapshot_keeper import KeptSnapshot, SnapshotKeeper, needs_mock
 from roles.spend_watch import SpendWatch
+from roles.spent import SpentTeller
 from roles.usage_store import UsageStore
 from roles.vouching import Voucher
 from storage.migrations import migrate_sql
@@ -92,6 +93,8 @@ class ControlProcess:
         self._usage = UsageStore(settings, self._clock, self._metrics, key_ring)
         self._keeper = SnapshotKeeper(settings, key_ring, self._engine, self._clock, mock_url)
         self._kept: KeptSnapshot | None = None
+        self._spent = SpentTeller(self._usage, self._get_snapshot, self._tasks)
+        self._bus.on_hello = self._spent.greet
         self._book: PriceBook | None = None
         self._operator: OperatorConfig | None = None
         self._tiers: Tiers = {}
@@ -148,6 +151,7 @@ class ControlProcess:
         self._kept = kept
         self._metrics.gauge("apex_snapshot_number", snapshot.number)
         self._bus.announce_snapshot(snapshot.number)
+        self._spent.note_snapshot(self._clock.now(), self._bus.announce)
         self._reporter.report(
             "snapshot",
             number=snapshot.number,

@@ -70,7 +70,9 @@ class ResourceRelay:
         )
         if ctx.key is not None:
             check_model(ctx.key, ctx.endpoint, ctx.model)
-        choice = choose_upstream(ctx.live, ctx.model, self._pinned(ctx, path, incoming))
+        choice = await self._choose(ctx, path, incoming)
+        target = Target(choice.door.upstream.name, choice.model)
+        await self.admission.governor.admit_resource(ctx, request.method, target, path.text)
         owner = Owner(_tenant(ctx), choice.door.upstream.name, choice.model)
         lesson = Lesson(request.method, path, owner, self.ownership, self.admission.metrics)
         answer = ResourceAnswer(ctx, request, lesson, self.admission)
@@ -79,6 +81,15 @@ class ResourceRelay:
             return await self._answer_list(ctx, request, outgoing, answer)
         query = _passed_query(request.rel_url)
         return await answer.relay(await self._call(ctx, request, outgoing, query))
+
+    async def _choose(self, ctx: RequestContext, path: ResourcePath, incoming: Incoming) -> Choice:
+        """Choose the upstream; a call that nothing can serve counts as a request all the same."""
+        try:
+            return choose_upstream(ctx.live, ctx.model, self._pinned(ctx, path, incoming))
+        except GatewayError:
+            if ctx.key is not None:
+                await self.admission.governor.admit_free(ctx.key, ctx.live)
+            raise
 
     def _pinned(self, ctx: RequestContext, path: ResourcePath, incoming: Incoming) -> Owner | None:
         """Return where the call's objects live; 404 when one is not this tenant's."""
