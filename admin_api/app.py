@@ -1,6 +1,7 @@
 """The admin application: THE list of its routes, its middlewares and its lifetime.
 
-Built and served by roles/control.py. What is not in admin_api.auth.OPEN_ROUTES asks for the token.
+Built and served by roles/control.py. Who may call what is decided in admin_api.auth: by default
+the operator alone.
 """
 
 import logging
@@ -12,11 +13,24 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from admin_api import calls
-from admin_api.auth import build_token_check
+from admin_api.auth import OpenTo, build_caller_check
 from admin_api.calls import build_handler
 from admin_api.context import CONTEXT, AdminContext
 from admin_api.errors import MAX_BODY_BYTES, answer_errors
-from admin_api.routes import cache, conservation, health, prices, requests, tenants, usage
+from admin_api.people.guard import build_guarded
+from admin_api.people.routes import auth_routes
+from admin_api.routes import (
+    cache,
+    conservation,
+    health,
+    invitations,
+    members,
+    prices,
+    requests,
+    sessions,
+    tenants,
+    usage,
+)
 
 SHUTDOWN_S = 2.0
 
@@ -34,7 +48,12 @@ ROUTES: tuple[Route, ...] = (
 )
 
 # Routes with models of what goes in and out: calls.py checks and describes them.
-RESOURCES: tuple[calls.Route, ...] = (*tenants.ROUTES,)
+RESOURCES: tuple[calls.Route, ...] = (
+    *tenants.ROUTES,
+    *members.ROUTES,
+    *invitations.ROUTES,
+    *sessions.ROUTES,
+)
 
 server_logger = logging.getLogger(f"{__name__}.server")
 
@@ -50,11 +69,18 @@ server_logger.addFilter(is_loggable)
 
 def build_admin_app(context: AdminContext) -> web.Application:
     """The application of one control process."""
+    doors = auth_routes(context.people)
+    open_to = OpenTo(
+        anybody=frozenset((door.method, door.path) for door in doors),
+        people=frozenset((route.method, route.path) for route in RESOURCES),
+    )
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
-        middlewares=[answer_errors, build_token_check(context.token, context.settings.host)],
+        middlewares=[answer_errors, build_caller_check(context, open_to)],
     )
     app[CONTEXT] = context
+    for door in doors:
+        app.router.add_route(door.method, door.path, build_guarded(door))
     for method, path, handler in ROUTES:
         app.router.add_route(method, path, handler)
     for route in RESOURCES:

@@ -6,7 +6,7 @@ a handler gets a Call whose query and body are models of pydantic, and returns a
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import orjson
 from aiohttp import web
@@ -29,6 +29,9 @@ class Strict(BaseModel):
 
 class NoQuery(Strict):
     """A route without parameters."""
+
+
+Model = TypeVar("Model", bound=Strict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def unknown_tenant(tenant: str) -> AdminError:
     )  # fmt: skip
 
 
-def parse(model: type[Strict], data: Any, where: str) -> Strict:
+def parse(model: type[Model], data: Any, where: str) -> Model:
     """The data as the model. AdminError 422 that names every field at fault."""
     try:
         return model.model_validate(data)
@@ -134,14 +137,18 @@ def parse(model: type[Strict], data: Any, where: str) -> Strict:
 async def _read_body(route: Route, request: web.Request) -> Strict | None:
     if route.body is None:
         return None
+    return parse(route.body, await read_json(request), "body")
+
+
+async def read_json(request: web.Request) -> Any:
+    """The body of a request that says it is JSON. AdminError."""
     if request.content_type != "application/json":
         hint = "send Content-Type: application/json"
         raise AdminError(415, "unsupported_media_type", "the body has to be JSON", hint)
     try:
-        data = orjson.loads(await request.read())
+        return orjson.loads(await request.read())
     except orjson.JSONDecodeError as error:
         raise AdminError(400, "invalid_json", f"the body is not JSON: {error}", DOCS_HINT) from None
-    return parse(route.body, data, "body")
 
 
 def _read_version(request: web.Request) -> int | None:

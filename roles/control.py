@@ -14,6 +14,7 @@ import socket
 from admin_api.app import serve_admin
 from admin_api.context import AdminContext, DependencyState
 from admin_api.key_names import read_key_names
+from admin_api.people.state import People
 from config.clock import Clock
 from config.errors import ConfigError
 from config.log import configure_logging
@@ -80,6 +81,7 @@ class ControlProcess:
         key_ring = load_key_ring(settings)
         self._usage = UsageStore(settings, self._clock, self._metrics, key_ring)
         self._keeper = SnapshotKeeper(settings, key_ring, self._engine, self._clock, mock_url)
+        self._people = People(settings, key_ring, self._clock)
         self._kept: KeptSnapshot | None = None
         self._book: PriceBook | None = None
         self._reload_wanted = asyncio.Event()
@@ -111,6 +113,7 @@ class ControlProcess:
     async def _take_configuration(self) -> None:
         """Bring snapshot and price book in line with apex.yaml, and tell everyone."""
         operator = self._keeper.load_operator()
+        self._people.take(operator.identity)
         self._reporter.report(
             "operator", needs_mock=needs_mock(operator), drain_s=operator.limits.drain_s
         )
@@ -179,6 +182,7 @@ class ControlProcess:
             key_names=lambda: read_key_names(self._engine, self._get_snapshot()),
             check_dependencies=lambda: readiness.check(self._describe_snapshot()),
             sql=self._engine,
+            people=self._people,
             note_change=self._reload_wanted.set,
         )
 

@@ -17,8 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from admin_api.app import build_admin_app
 from admin_api.context import AdminContext, DependencyState
+from admin_api.people.state import People
 from config.clock import Clock
 from config.metrics import Metrics
+from config.secrets import KeyRing
 from config.settings import load_settings
 from ledger.price_book import load_price_book
 from policies.snapshot import Target
@@ -34,6 +36,23 @@ MODELS = {"house": (Target("openai", "gpt-4o-mini"), Target("local", "llama"))}
 TOKEN = "an-admin-token-of-more-than-thirty-two-characters"
 
 
+class MovedClock(Clock):
+    """The real time, and as much later as a test wants it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later_s = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.later_s
+
+    def now_us(self) -> int:
+        return super().now_us() + round(self.later_s * 1_000_000)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.later_s
+
+
 @dataclass(slots=True)
 class Admin:
     """A served admin application and what it was built from."""
@@ -42,6 +61,8 @@ class Admin:
     bus: BusServer
     states: dict[str, DependencyState]
     sql: AsyncEngine
+    people: People
+    clock: MovedClock
     changes: asyncio.Event  # set by whatever changes what is stored
 
     async def ask(
@@ -71,7 +92,7 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
 
     async def open_one(**environ: str) -> Admin:
         settings = load_settings({"APEX_HOME": str(tmp_path / "home"), **environ})
-        clock = Clock()
+        clock = MovedClock()
         metrics = Metrics(settings.home / "run" / "metrics", "control")
         bus = BusServer(settings.home / "run" / "bus.sock")
         await bus.start()
@@ -80,6 +101,7 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
         engine = open_sql(settings.sql_url)
         engines.append(engine)
         changes = asyncio.Event()
+        people = People(settings, KeyRing(b"m" * 32), clock)
         states = {"sql": DependencyState(is_ok=True)}
 
         async def check_dependencies() -> dict[str, DependencyState]:
@@ -101,12 +123,15 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
             key_names=no_names,
             check_dependencies=check_dependencies,
             sql=engine,
+            people=people,
             note_change=changes.set,
         )
         server = TestServer(build_admin_app(context))
         await server.start_server()
         servers.append(server)
-        return Admin(str(server.make_url("")).rstrip("/"), bus, states, engine, changes)
+        return Admin(
+            str(server.make_url("")).rstrip("/"), bus, states, engine, people, clock, changes
+        )
 
     yield open_one
     for server in servers:
