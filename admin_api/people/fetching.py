@@ -25,14 +25,15 @@ class IssuerError(Exception):
 
 
 async def fetch_json(
-    url: str, form: Mapping[str, str] | None = None, auth: aiohttp.BasicAuth | None = None
+    url: str, form: Mapping[str, str] | None = None, authorization: str = ""
 ) -> dict[str, Any]:
     """The JSON object at a URL; with a form, what a POST of it is answered. IssuerError."""
     if not is_safe_url(url):
         raise IssuerError("a URL is not https")
     method = "GET" if form is None else "POST"
     options: Any = {} if form is None else {"data": dict(form)}
-    headers = {"Accept": "application/json"} | ({"Authorization": auth.encode()} if auth else {})
+    headers = {"Accept": "application/json"}
+    headers |= {"Authorization": authorization} if authorization else {}
     try:
         async with (
             aiohttp.ClientSession(timeout=TIMEOUT, trust_env=False) as session,

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
-import aiohttp
-
 from admin_api.people import opaque
 from admin_api.people.fetching import IssuerError, Remembered, fetch_json
 from admin_api.people.tokens import (
@@ -97,11 +95,11 @@ class Issuer:
             "client_id": self.config.client_id,
             "code_verifier": journey.verifier,
         }
-        auth = None
+        auth = ""
         # RFC 6749, 2.3.1: the two are form-encoded before they are put together.
         if "client_secret_basic" in metadata["methods"]:
             name, secret = quote_plus(self.config.client_id), quote_plus(self.config.client_secret)
-            auth = aiohttp.BasicAuth(name, secret)
+            auth = f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode()}"
         else:
             form["client_secret"] = self.config.client_secret
         token = (await fetch_json(metadata["token_endpoint"], form, auth)).get("id_token")

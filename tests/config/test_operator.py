@@ -86,13 +86,18 @@ def test_example_shows_the_true_defaults() -> None:
     """Commented sections of defaults, uncommented, change nothing."""
     lines = EXAMPLE.read_text().splitlines()
     start = lines.index("# limits:")
-    prose = ("# The exact", "# Estimates")
+    prose = ("# The exact", "# Estimates", "# How people")
     text = "\n".join(
         line if line.startswith(prose) else line.removeprefix("# ") for line in lines[start:]
     )
-    shown, true = OperatorConfig.model_validate(parse_yaml(text, "x").data), OperatorConfig()
+    context = {"environ": {"GOOGLE_CLIENT_SECRET": "x"}}
+    data = parse_yaml(text, "x").data
+    shown, true = OperatorConfig.model_validate(data, context=context), OperatorConfig()
     assert (shown.limits, shown.cache) == (true.limits, true.cache)
     assert shown.estimates == true.estimates
+    declared = {"public_url", "issuers"}
+    assert shown.identity.model_dump(exclude=declared) == true.identity.model_dump(exclude=declared)
+    assert shown.identity.issuers["google"].algorithms == ("RS256",)
 
 
 def test_every_key_is_described() -> None:
@@ -303,7 +308,7 @@ def test_an_identity_section_that_is_not_safe_is_refused(
 def test_an_issuer_takes_its_secret_from_the_environment(tmp_path: Path) -> None:
     text = (
         f"{MOCK}identity: {{issuers: {{google: {{issuer: 'https://accounts.google.com', "
-        "client_id: me, client_secret: env:GOOGLE_SECRET}}}}\n"
+        "client_id: me, client_secret: env:GOOGLE_SECRET}}}\n"
     )
     identity = load(tmp_path, text, {"GOOGLE_SECRET": "very-secret"}).identity
     assert identity.issuers["google"].client_secret == "very-secret"
