@@ -91,7 +91,7 @@ async def revoke_family(engine: AsyncEngine, people: People, refresh_token: str)
 
 async def read_bearer(engine: AsyncEngine, people: People, issuer: str, token: str) -> Actor:
     """Who calls with a short token. TokenError."""
-    expected = Expected(issuer, AUDIENCE, {OWN_ALGORITHM}, {OWN_TYPE}, people.clock.now())
+    expected = Expected(issuer, AUDIENCE, (OWN_ALGORITHM,), (OWN_TYPE,), people.clock.now())
     key = await find_public_key(engine, people, read_key_id(token, expected))
     if key is None:
         raise TokenError("it is signed with an unknown key")

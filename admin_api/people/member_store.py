@@ -29,8 +29,8 @@ async def list_members(
 async def find_member(connection: AsyncConnection, tenant: str, user_id: str) -> Row | None:
     """The member, with the person's address and name."""
     query = _select().where(members.c.tenant == tenant, members.c.user_id == user_id)
-    found = (await connection.execute(query)).mappings()
-    return found.one_or_none()
+    found: Row | None = (await connection.execute(query)).mappings().one_or_none()
+    return found
 
 
 async def change_role(
@@ -53,15 +53,13 @@ async def remove_member(
 async def has_other_owner(connection: AsyncConnection, tenant: str, user_id: str) -> bool:
     """Whether somebody else owns the tenant too.
 
-    All its owners are locked until the transaction ends (SQLite has one writer anyway), so that
-    two who leave at the same moment do not each count on the other.
+    All its owners are written, unchanged, and so locked until the transaction ends: two who leave
+    at the same moment do not each count on the other. A read alone locks nothing in SQLite.
     """
-    query = (
-        sa.select(members.c.user_id)
-        .where(members.c.tenant == tenant, members.c.role == Role.owner.value)
-        .order_by(members.c.user_id)
-        .with_for_update()
-    )
+    are_owners = (members.c.tenant == tenant, members.c.role == Role.owner.value)
+    lock = sa.update(members).where(*are_owners).values(version=members.c.version)
+    await connection.execute(lock)
+    query = sa.select(members.c.user_id).where(*are_owners)
     owners = (await connection.execute(query)).scalars().all()
     return any(owner != user_id for owner in owners)
 

@@ -30,12 +30,15 @@ class TokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a token has to say to be taken; `now` in Unix seconds."""
+    """What a token has to say to be taken; `now` in Unix seconds.
+
+    Tuples, as what a header says is looked up in them and may be of any kind.
+    """
 
     issuer: str
     audience: str
-    algorithms: Collection[str]
-    types: Collection[str | None]
+    algorithms: tuple[str, ...]
+    types: tuple[str | None, ...]
     now: float
 
 

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.answers import json_response
 from admin_api.calls import Strict, parse, read_json
@@ -37,6 +38,9 @@ async def verify(request: web.Request) -> web.StreamResponse:
     """Prove a code: the session is whole from then on, under a new cookie."""
     user_id = request[SESSION_OF].user_id
     proof = await _prove(request)
+    if proof.recovery_codes:
+        async with request.app[CONTEXT].sql.begin() as connection:
+            await _audit(connection, request, "totp.enrol")
     document = {"recovery_codes": list(proof.recovery_codes)}
     return await sign_in(request, json_response(document), user_id, has_second_factor=True)
 
@@ -48,11 +52,15 @@ async def take_away(request: web.Request) -> web.StreamResponse:
     async with context.sql.begin() as connection:
         await remove(connection, session.user_id)
         await revoke_everything(connection, session.user_id, moment_of(context.clock.now()))
-        name = f"user:{session.user_id}"
-        subject = f"users/{session.user_id}/totp"
-        entry = AuditEntry("", name, "totp.delete", subject, None, None)
-        await append_audit(connection, entry, context.clock.now())
+        await _audit(connection, request, "totp.delete")
     return web.Response(status=204)
+
+
+async def _audit(connection: AsyncConnection, request: web.Request, action: str) -> None:
+    """On a chain of the person's own: what concerns all does not wait for it."""
+    user_id = request[SESSION_OF].user_id
+    entry = AuditEntry(user_id, f"user:{user_id}", action, f"users/{user_id}/totp", None, None)
+    await append_audit(connection, entry, request.app[CONTEXT].clock.now())
 
 
 async def _prove(request: web.Request) -> Proof:

@@ -63,6 +63,7 @@ class Admin:
     sql: AsyncEngine
     people: People
     clock: MovedClock
+    context: AdminContext
     changes: asyncio.Event  # set by whatever changes what is stored
 
     async def ask(
@@ -129,9 +130,8 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
         server = TestServer(build_admin_app(context))
         await server.start_server()
         servers.append(server)
-        return Admin(
-            str(server.make_url("")).rstrip("/"), bus, states, engine, people, clock, changes
-        )
+        url = str(server.make_url("")).rstrip("/")
+        return Admin(url, bus, states, engine, people, clock, context, changes)
 
     yield open_one
     for server in servers:

@@ -5,6 +5,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDictProxy
 
 from tests.admin_api.conftest import Admin
 from tests.fake_issuer import FakeIssuer
@@ -16,7 +17,7 @@ class Reply:
 
     status: int
     document: Any
-    headers: dict[str, str]
+    headers: CIMultiDictProxy[str]
     set_cookies: SimpleCookie
 
 
@@ -44,7 +45,7 @@ class Browser:
             is_json = "json" in reply.content_type
             document = await reply.json(content_type=None) if is_json else await reply.text()
             self._keep(reply.cookies)
-            return Reply(reply.status, document, dict(reply.headers), reply.cookies)
+            return Reply(reply.status, document, reply.headers, reply.cookies)
 
     def _keep(self, given: SimpleCookie) -> None:
         for name, morsel in given.items():
