@@ -30,6 +30,7 @@ from admin_api.routes import (
     sessions,
     tenants,
     usage,
+    users,
 )
 
 SHUTDOWN_S = 2.0
@@ -53,6 +54,7 @@ RESOURCES: tuple[calls.Route, ...] = (
     *members.ROUTES,
     *invitations.ROUTES,
     *sessions.ROUTES,
+    *users.ROUTES,
 )
 
 server_logger = logging.getLogger(f"{__name__}.server")

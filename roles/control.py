@@ -113,11 +113,12 @@ class ControlProcess:
     async def _take_configuration(self) -> None:
         """Bring snapshot and price book in line with apex.yaml, and tell everyone."""
         operator = self._keeper.load_operator()
-        self._people.take(operator.identity)
+        self._people.check(operator.identity)
         self._reporter.report(
             "operator", needs_mock=needs_mock(operator), drain_s=operator.limits.drain_s
         )
         kept = await self._keeper.refresh(operator)
+        self._people.take(operator.identity)
         snapshot = kept.snapshot
         books = places.price_books_directory(self._settings)
         self._book = load_price_book(books / f"{snapshot.price_book}.json")

@@ -71,7 +71,7 @@ class FakeIssuer:
         app.router.add_get("/keys", self._show_keys)
         app.router.add_post("/token", self._exchange)
         self._server = TestServer(app)
-        await self._server.start_server()
+        await self._server.start_server(access_log=None)
         self.url = str(self._server.make_url("")).rstrip("/")
         return self
 

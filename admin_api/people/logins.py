@@ -4,7 +4,6 @@ A login is good once and for ten minutes, and only in the browser in which it be
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from admin_api.people.moments import aware, moment_of
 from admin_api.people.oidc import Journey
 from admin_api.people.refusals import RefusedError
 from admin_api.people.state import People
+from config.errors import ConfigError
 from storage.tables import logins
 
 LIFETIME_S = 600
@@ -58,7 +58,7 @@ async def finish_login(engine: AsyncEngine, people: People, state: str, browser:
         row = (await connection.execute(query)).mappings().one_or_none()
     if row is None:
         raise RefusedError("its state is unknown, or was used before")
-    login = _read(orjson.loads(people.key_ring.unseal(SEAL_PURPOSE, row["sealed"])))
+    login = _open(people, row["sealed"])
     if aware(row["expires_at"]).timestamp() <= people.clock.now():
         raise RefusedError("it took too long")
     if not opaque.is_same(opaque.digest_of(browser), login.browser_hash):
@@ -66,5 +66,9 @@ async def finish_login(engine: AsyncEngine, people: People, state: str, browser:
     return login
 
 
-def _read(document: dict[str, Any]) -> Login:
+def _open(people: People, sealed: bytes) -> Login:
+    try:
+        document = orjson.loads(people.key_ring.unseal(SEAL_PURPOSE, sealed))
+    except ConfigError:
+        raise RefusedError("it was sealed under another master key") from None
     return Login(**{**document, "journey": Journey(**document["journey"])})

@@ -29,10 +29,14 @@ class People:
         self.attempts = Attempts(clock, self.identity.attempts_per_minute, 60.0)
         self.codes = Attempts(clock, CODES_IN_A_ROW, CODES_PERIOD_S)
 
-    def take(self, identity: IdentityConfig) -> None:
-        """Bring it in line with apex.yaml; what did not change keeps its caches. ConfigError."""
+    def check(self, identity: IdentityConfig) -> None:
+        """Refuse what would be read along on the way. ConfigError."""
         if self.settings.environment != "development":
             _refuse_plain(identity)
+
+    def take(self, identity: IdentityConfig) -> None:
+        """Bring it in line with apex.yaml; what did not change keeps its caches. ConfigError."""
+        self.check(identity)
         issuers = {}
         for name, config in identity.issuers.items():
             known = self.issuers.get(name)

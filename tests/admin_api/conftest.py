@@ -128,7 +128,7 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
             note_change=changes.set,
         )
         server = TestServer(build_admin_app(context))
-        await server.start_server()
+        await server.start_server(access_log=None)  # as roles/control.py serves it
         servers.append(server)
         url = str(server.make_url("")).rstrip("/")
         return Admin(url, bus, states, engine, people, clock, context, changes)
