@@ -20,7 +20,7 @@ from admin_api.context import AdminContext, DependencyState
 from admin_api.people.state import People
 from config.clock import Clock
 from config.metrics import Metrics
-from config.secrets import KeyRing
+from config.secrets import load_key_ring
 from config.settings import load_settings
 from ledger.price_book import load_price_book
 from policies.snapshot import Target
@@ -102,7 +102,7 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
         engine = open_sql(settings.sql_url)
         engines.append(engine)
         changes = asyncio.Event()
-        people = People(settings, KeyRing(b"m" * 32), clock)
+        people = People(settings, load_key_ring(settings), clock)
         states = {"sql": DependencyState(is_ok=True)}
 
         async def check_dependencies() -> dict[str, DependencyState]:

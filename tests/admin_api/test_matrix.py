@@ -50,10 +50,11 @@ def place_of(route: Route, tenant: str) -> str:
 
 
 async def ask(browser: Browser, route: Route, tenant: str) -> Reply:
-    """With a body that is refused once the caller is not: nothing is changed."""
+    """With a body, or of a version, that is refused once the caller is not: nothing is changed."""
     body = None if route.body is None else {"no such field": 1}
     query = "" if "{tenant}" in route.path else f"?tenant={tenant}"
-    return await browser.ask(place_of(route, tenant) + query, route.method, json=body)
+    path, headers = place_of(route, tenant) + query, {"If-Match": '"0"'}
+    return await browser.ask(path, route.method, json=body, headers=headers)
 
 
 def is_refused(reply: Reply) -> bool:

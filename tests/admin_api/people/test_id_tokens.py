@@ -9,6 +9,7 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.warnings import InsecureKeyLengthWarning
 
 from tests.admin_api.conftest import Admin
 from tests.admin_api.people.browser import Browser
@@ -219,7 +220,8 @@ async def test_weak_and_symmetric_keys_of_a_provider_are_not_used(
     ]
 
     def make_weak(claims: dict[str, Any]) -> str:
-        return jwt.encode(claims, WEAK_RSA, algorithm="RS256", headers={"kid": "weak"})
+        with pytest.warns(InsecureKeyLengthWarning):
+            return jwt.encode(claims, WEAK_RSA, algorithm="RS256", headers={"kid": "weak"})
 
     def make_encrypting(claims: dict[str, Any]) -> str:
         return jwt.encode(claims, KEYS["b"], algorithm="RS256", headers={"kid": "enc"})
