@@ -13,6 +13,7 @@ import secrets
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -105,15 +106,23 @@ class FakeIssuer:
         self.grants[code] = Grant(query, dict(self.person))
         return f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}"
 
-    def sign(self, nonce: str, person: dict[str, Any]) -> str:
-        """The ID token as the test bent it."""
+    def make_claims(self, nonce: str, person: dict[str, Any]) -> dict[str, Any]:
+        """The claims as the test bent them; a timedelta is a moment from now."""
         now = time.time() if self.now_s is None else self.now_s  # noqa: TID251  its own clock
         claims = {
             "iss": self.url, "aud": CLIENT_ID, "iat": int(now), "exp": int(now) + 300,
             "nonce": nonce, **person, **self.claims,
         }  # fmt: skip
-        claims = {name: value for name, value in claims.items() if value is not None}
+        return {
+            name: int(now + value.total_seconds()) if isinstance(value, timedelta) else value
+            for name, value in claims.items()
+            if value is not None
+        }
+
+    def sign(self, nonce: str, person: dict[str, Any]) -> str:
+        """The ID token as the test bent it."""
         headers = {"kid": self.kid, **self.headers}
+        claims = self.make_claims(nonce, person)
         return jwt.encode(claims, KEYS[self.kid], algorithm="RS256", headers=headers)
 
     async def _discover(self, request: web.Request) -> web.Response:

@@ -37,11 +37,12 @@ TOKEN = "an-admin-token-of-more-than-thirty-two-characters"
 
 
 class MovedClock(Clock):
-    """The real time, and as much later as a test wants it."""
+    """The real time, and as much later as a test wants it; what lasts stands still meanwhile."""
 
     def __init__(self) -> None:
         super().__init__()
         self.later_s = 0.0
+        self._made_at = super().monotonic()
 
     def now(self) -> float:
         return super().now() + self.later_s
@@ -50,7 +51,7 @@ class MovedClock(Clock):
         return super().now_us() + round(self.later_s * 1_000_000)
 
     def monotonic(self) -> float:
-        return super().monotonic() + self.later_s
+        return self._made_at + self.later_s
 
 
 @dataclass(slots=True)
