@@ -51,6 +51,7 @@ def build_caller_check(context: AdminContext, open_to: OpenTo) -> Middleware:
     @web.middleware
     async def check_caller(request: web.Request, handler: Handler) -> web.StreamResponse:
         route = request.match_info.route
+        _refuse_unstorable(request)
         # Without a resource nothing is served: the router answers 404 or 405 itself.
         if route.resource is None or route.resource.canonical in open_paths:
             return await handler(request)
@@ -64,6 +65,12 @@ def build_caller_check(context: AdminContext, open_to: OpenTo) -> Middleware:
         return await handler(request)
 
     return check_caller
+
+
+def _refuse_unstorable(request: web.Request) -> None:
+    """A NUL is in no name; PostgreSQL would refuse it later, and less clearly. AdminError 400."""
+    if any("\0" in text for text in (*request.match_info.values(), *request.query.values())):
+        raise AdminError(400, "invalid_text", "the URL holds a NUL", "leave %00 out")
 
 
 async def identify(request: web.Request, context: AdminContext) -> Actor:

@@ -18,6 +18,7 @@ from admin_api.permissions import Actor, Permission
 
 ACTOR: web.RequestKey[Actor] = web.RequestKey("actor", Actor)
 MOST_WHY_CHARACTERS = 500
+NUL = b"\\u0000"  # as JSON spells what no text in PostgreSQL can hold
 DOCS_HINT = "docs/admin-api.md and /admin/v1/openapi.json say what is accepted"
 
 
@@ -145,8 +146,11 @@ async def read_json(request: web.Request) -> Any:
     if request.content_type != "application/json":
         hint = "send Content-Type: application/json"
         raise AdminError(415, "unsupported_media_type", "the body has to be JSON", hint)
+    body = await request.read()
+    if NUL in body:
+        raise AdminError(400, "invalid_json", "the body holds a NUL", "leave \\u0000 out")
     try:
-        return orjson.loads(await request.read())
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise AdminError(400, "invalid_json", f"the body is not JSON: {error}", DOCS_HINT) from None
 

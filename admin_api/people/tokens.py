@@ -105,7 +105,8 @@ def _check_parties(claims: Mapping[str, Any], expected: Expected) -> None:
     if party != expected.audience:
         raise TokenError("it was issued to another party")
     subject = claims["sub"]
-    if not isinstance(subject, str) or not 0 < len(subject) <= 255:
+    is_text = isinstance(subject, str) and subject.isascii() and subject.isprintable()
+    if not is_text or not 0 < len(subject) <= 255:
         raise TokenError("its subject is malformed")
 
 

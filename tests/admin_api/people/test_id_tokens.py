@@ -87,6 +87,7 @@ def sign_hmac(header: dict[str, Any], claims: dict[str, Any], key: bytes) -> str
         {"sub": ""},
         {"sub": 7},
         {"sub": "x" * 256},
+        {"sub": "ada\0"},
         {"email": None},
         {"email": "nobody"},
         {"email": "a@b\nBcc: c@d"},

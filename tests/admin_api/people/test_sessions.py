@@ -217,3 +217,14 @@ async def test_attempts_are_counted(admin: Admin, browser: Browser) -> None:
 )
 def test_whose_attempts_are_counted_together(address: str, network: str) -> None:
     assert network_of(address) == network
+
+
+async def test_text_that_no_store_keeps_is_refused(admin: Admin) -> None:
+    """What SQLite would take and PostgreSQL fail at."""
+    for path in (
+        "/admin/v1/users/%00", "/admin/v1/tenants/a%00b/members", "/admin/v1/tenants?cursor=AA==",
+        "/auth/login?issuer=%00",
+    ):  # fmt: skip
+        assert (await admin.ask(path))[0] == 400, path
+    body = {"name": "acme", "display_name": "a\0b"}
+    assert (await admin.ask("/admin/v1/tenants", "POST", json=body))[0] == 400
