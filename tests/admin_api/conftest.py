@@ -22,7 +22,7 @@ from admin_api.people.state import People
 from config.clock import Clock
 from config.metrics import Metrics
 from config.secrets import load_key_ring
-from config.settings import load_settings
+from config.settings import Settings, load_settings
 from ledger.price_book import load_price_book
 from policies.snapshot import Target
 from roles.bus_server import BusServer
@@ -63,10 +63,13 @@ class Admin:
     bus: BusServer
     states: dict[str, DependencyState]
     sql: AsyncEngine
-    people: People
+    changes: asyncio.Event  # set by whatever changes what is stored
     clock: MovedClock
     context: AdminContext
-    changes: asyncio.Event  # set by whatever changes what is stored
+
+    @property
+    def people(self) -> People:
+        return self.context.people
 
     async def ask(
         self, path: str, method: str = "GET", headers: dict[str, str] | None = None, **options: Any
@@ -95,6 +98,13 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def place_database(migrated: Path, settings: Settings) -> None:
+    """Where a home has none yet."""
+    database = settings.home / "apex.db"
+    if not database.exists():
+        shutil.copyfile(migrated, database)
+
+
 @pytest.fixture
 async def open_admin(tmp_path: Path, migrated: Path) -> AsyncIterator[OpenAdmin]:
     """Opens an admin application; the environment given is added to a plain one."""
@@ -109,13 +119,10 @@ async def open_admin(tmp_path: Path, migrated: Path) -> AsyncIterator[OpenAdmin]
         bus = BusServer(settings.home / "run" / "bus.sock")
         await bus.start()
         buses.append(bus)
-        database = settings.home / "apex.db"
-        if not database.exists():
-            shutil.copyfile(migrated, database)
+        place_database(migrated, settings)
         engine = open_sql(settings.sql_url)
         engines.append(engine)
         changes = asyncio.Event()
-        people = People(settings, load_key_ring(settings), clock)
         states = {"sql": DependencyState(is_ok=True)}
 
         async def check_dependencies() -> dict[str, DependencyState]:
@@ -137,14 +144,14 @@ async def open_admin(tmp_path: Path, migrated: Path) -> AsyncIterator[OpenAdmin]
             key_names=no_names,
             check_dependencies=check_dependencies,
             sql=engine,
-            people=people,
+            people=People(settings, load_key_ring(settings), clock),
             note_change=changes.set,
         )
         server = TestServer(build_admin_app(context))
         await server.start_server(access_log=None)  # as roles/control.py serves it
         servers.append(server)
         url = str(server.make_url("")).rstrip("/")
-        return Admin(url, bus, states, engine, people, clock, context, changes)
+        return Admin(url, bus, states, engine, changes, clock, context)
 
     yield open_one
     for server in servers:
