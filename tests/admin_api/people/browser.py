@@ -10,6 +10,8 @@ from multidict import CIMultiDictProxy
 from tests.admin_api.conftest import Admin
 from tests.fake_issuer import FakeIssuer
 
+JSON_TYPES = ("application/json", "application/problem+json")
+
 
 @dataclass(slots=True)
 class Reply:
@@ -42,7 +44,7 @@ class Browser:
                 method, url, headers=headers, allow_redirects=False, **options
             ) as reply,
         ):
-            is_json = "json" in reply.content_type
+            is_json = reply.content_type in JSON_TYPES
             document = await reply.json(content_type=None) if is_json else await reply.text()
             self._keep(reply.cookies)
             return Reply(reply.status, document, reply.headers, reply.cookies)

@@ -51,7 +51,7 @@ async def test_a_person_signs_in_and_stays_signed_in(tmp_path: Path) -> None:
             access = reply.document["access_token"]
             path = f"/admin/v1/tenants/{tenant}"
             assert (await gateway.admin(path, token=access))[0] == 200
-            assert (await gateway.admin("/admin/v1/usage", token=access))[0] == 403
+            assert (await gateway.admin("/admin/v1/users", token=access))[0] == 403
 
             gateway.config_path.write_text(config_of(issuer, "invited"))
             gateway.kill("supervisor", signal.SIGHUP)
