@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from admin_api import calls
-from admin_api.auth import OpenTo, build_caller_check
+from admin_api.auth import OpenTo, build_caller_check, place_of
 from admin_api.calls import build_handler
 from admin_api.context import CONTEXT, AdminContext
 from admin_api.errors import MAX_BODY_BYTES, answer_errors
@@ -71,22 +71,20 @@ server_logger.addFilter(is_loggable)
 
 def build_admin_app(context: AdminContext) -> web.Application:
     """The application of one control process."""
-    doors = auth_routes(context.people)
-    open_to = OpenTo(
-        anybody=frozenset((door.method, door.path) for door in doors),
-        people=frozenset((route.method, route.path) for route in RESOURCES),
-    )
+    open_to = OpenTo()
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
         middlewares=[answer_errors, build_caller_check(context, open_to)],
     )
     app[CONTEXT] = context
-    for door in doors:
-        app.router.add_route(door.method, door.path, build_guarded(door))
+    for door in auth_routes(context.people):
+        added = app.router.add_route(door.method, door.path, build_guarded(door))
+        open_to.anybody.add(place_of(added))
     for method, path, handler in ROUTES:
         app.router.add_route(method, path, handler)
     for route in RESOURCES:
-        app.router.add_route(route.method, route.path, build_handler(route))
+        added = app.router.add_route(route.method, route.path, build_handler(route))
+        open_to.people.add(place_of(added))
     return app
 
 

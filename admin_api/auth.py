@@ -7,7 +7,7 @@ app.py does not open to people is the operator's, and calls.py asks for the perm
 import hashlib
 import hmac
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -37,10 +37,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OpenTo:
-    """(method, path as registered) of routes: those with checks of their own, those for people."""
+    """(method, path) of routes: those with checks of their own, and those for people."""
 
-    anybody: frozenset[tuple[str, str]]
-    people: frozenset[tuple[str, str]]
+    anybody: set[tuple[str, str]] = field(default_factory=set)
+    people: set[tuple[str, str]] = field(default_factory=set)
+
+
+def place_of(route: web.AbstractRoute) -> tuple[str, str]:
+    """What a registered route is known by; its path without the patterns of its parts."""
+    assert route.resource is not None
+    return route.method, route.resource.canonical
 
 
 def build_caller_check(context: AdminContext, open_to: OpenTo) -> Middleware:
@@ -55,7 +61,7 @@ def build_caller_check(context: AdminContext, open_to: OpenTo) -> Middleware:
         # Without a resource nothing is served: the router answers 404 or 405 itself.
         if route.resource is None or route.resource.canonical in open_paths:
             return await handler(request)
-        place = (route.method, route.resource.canonical)
+        place = place_of(route)
         if place not in open_to.anybody:
             actor = await identify(request, context)
             if not actor.is_operator and place not in open_to.people:

@@ -1,9 +1,10 @@
 """Who may call: every route of the table is tried without and with a token."""
 
 import pytest
+from aiohttp import web
 
 from admin_api.app import ROUTES
-from admin_api.auth import METRICS_ROUTE, OPEN_ROUTES
+from admin_api.auth import METRICS_ROUTE, OPEN_ROUTES, place_of
 from tests.admin_api.conftest import TOKEN, Admin, OpenAdmin
 
 
@@ -74,3 +75,14 @@ async def test_metrics_ask_for_the_token_where_others_can_reach_the_port(
     assert status == 200
     assert "# TYPE apex_requests_total counter" in text
     assert (await admin.ask("/health", headers={}))[0] == 200
+
+
+def test_a_route_is_known_by_its_path_without_the_patterns() -> None:
+    """As it is when a request was matched; else what is for people would stay the operator's."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response()
+
+    router = web.Application().router
+    assert place_of(router.add_route("GET", "/a/{b:.+}", answer)) == ("GET", "/a/{b}")
+    assert place_of(router.add_route("POST", "/a/{b}/c", answer)) == ("POST", "/a/{b}/c")
