@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 from config.errors import ConfigError, suggest
 from config.operator_model import (
     CacheConfig,
+    IdentityConfig,
+    IssuerConfig,
     KeyConfig,
     Limits,
     ModelConfig,
@@ -35,6 +37,8 @@ from config.yaml_loading import KeyPath, LocatedDocument, format_path, parse_yam
 
 __all__ = [
     "CacheConfig",
+    "IdentityConfig",
+    "IssuerConfig",
     "KeyConfig",
     "Limits",
     "ModelConfig",
@@ -47,6 +51,8 @@ __all__ = [
     "UpstreamConfig",
     "check_operator_config",
     "describe_config",
+    "is_loopback",
+    "is_safe_url",
     "load_operator_config",
     "read_operator_file",
 ]
@@ -101,6 +107,7 @@ def check_operator_config(document: LocatedDocument, environ: Mapping[str, str])
     checks.check_references(config)
     checks.check_keys(config.tenants)
     checks.check_sizes(config)
+    checks.check_identity(config)
     return config.model_copy(update={"upstreams": upstreams})
 
 
@@ -208,6 +215,17 @@ class _Checks:
                 "raise cache.max_bytes or lower cache.max_entry_bytes",
             )
 
+    def check_identity(self, config: OperatorConfig) -> None:
+        """URLs of https alone, but on this machine; nothing behind a host that is not compared."""
+        identity = config.identity
+        if identity.public_url is not None and not is_origin(identity.public_url):
+            hint = "write scheme, host and port only, such as https://apex.example.com"
+            raise self._refuse(("identity", "public_url"), "not an https origin", hint)
+        for name, issuer in identity.issuers.items():
+            if not is_safe_url(issuer.issuer):
+                hint = "write it as its discovery document does: https://accounts.google.com"
+                raise self._refuse(("identity", "issuers", name, "issuer"), "no https URL", hint)
+
     def _check_secret(self, path: KeyPath, secret: str | None, seen: dict[str, KeyPath]) -> None:
         if secret is None:
             return
@@ -257,6 +275,33 @@ class _Checks:
 
     def _refuse(self, path: KeyPath, message: str, hint: str) -> ConfigError:
         return refuse_at(self._document, path, message, hint)
+
+
+def is_safe_url(url: str) -> bool:
+    """Whether what is sent there can be read on no network: https, or http on this machine."""
+    try:
+        parts = urlsplit(url)
+        is_url = bool(parts.hostname) and parts.port != 0 and url.isascii() and url.isprintable()
+    except ValueError:
+        return False
+    if not is_url or "@" in parts.netloc or {" ", "#", "?", "\\"} & set(url):
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+
+
+def is_origin(url: str) -> bool:
+    """Whether a URL is safe and ends behind host and port."""
+    return is_safe_url(url) and urlsplit(url).path == ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_private(host: str) -> bool:
