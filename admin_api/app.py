@@ -16,7 +16,19 @@ from admin_api.auth import build_token_check
 from admin_api.calls import build_handler
 from admin_api.context import CONTEXT, AdminContext
 from admin_api.errors import MAX_BODY_BYTES, answer_errors
-from admin_api.routes import cache, conservation, health, prices, requests, tenants, usage
+from admin_api.routes import (
+    cache,
+    conservation,
+    credentials,
+    health,
+    model_changes,
+    price_changes,
+    prices,
+    requests,
+    tenants,
+    upstreams,
+    usage,
+)
 
 SHUTDOWN_S = 2.0
 
@@ -34,7 +46,13 @@ ROUTES: tuple[Route, ...] = (
 )
 
 # Routes with models of what goes in and out: calls.py checks and describes them.
-RESOURCES: tuple[calls.Route, ...] = (*tenants.ROUTES,)
+RESOURCES: tuple[calls.Route, ...] = (
+    *tenants.ROUTES,
+    *credentials.ROUTES,
+    *upstreams.ROUTES,
+    *model_changes.ROUTES,
+    *price_changes.ROUTES,
+)
 
 server_logger = logging.getLogger(f"{__name__}.server")
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from admin_api.key_names import ReadKeyNames
 from config.clock import Clock
 from config.metrics import Metrics
+from config.secrets import KeyRing
 from config.settings import Settings
 from ledger.conservation import ConservationReport
 from ledger.open_attempts import OpenWindow
@@ -76,6 +77,7 @@ class AdminContext:
     key_names: ReadKeyNames
     check_dependencies: Callable[[], Awaitable[dict[str, DependencyState]]]
     sql: AsyncEngine
+    key_ring: KeyRing
     note_change: Callable[[], None]  # what is stored has changed: build the snapshot again
 
 

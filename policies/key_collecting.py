@@ -33,11 +33,13 @@ class KeyCollector:
             self._add_record(tenant, key, key_id, key_hmac(self._key_ring.pepper(), key.secret))
             return
         stored = await find_or_make_key(connection, tenant, key.name, self._key_ring, self._clock)
-        self._add_record(tenant, key, stored.key_id, stored.secret_hmac)
+        self._add_record(tenant, key, stored.key_id, stored.secret_hmac, stored.pepper_id)
         if stored.secret is not None:
             self.to_print.append((tenant, key.name, stored.secret))
 
-    def _add_record(self, tenant: str, key: KeyConfig, key_id: str, digest: bytes) -> None:
+    def _add_record(
+        self, tenant: str, key: KeyConfig, key_id: str, digest: bytes, pepper_id: str = ""
+    ) -> None:
         known = self.by_id.get(key_id)
         if known is not None:
             raise ConfigError(
@@ -46,7 +48,12 @@ class KeyCollector:
                 "a secret belongs to one key: give one of them another, or rename it",
             )
         self.by_id[key_id] = KeyRecord(
-            key_id=key_id, tenant=tenant, name=key.name, secret_hmac=digest, tags=dict(key.tags)
+            key_id=key_id,
+            tenant=tenant,
+            name=key.name,
+            secret_hmac=digest,
+            tags=dict(key.tags),
+            pepper_id=pepper_id,
         )
 
 

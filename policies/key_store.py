@@ -27,6 +27,7 @@ class StoredKey:
     key_id: str
     secret_hmac: bytes
     secret: str | None
+    pepper_id: str  # the master key its HMAC was made under
 
 
 async def add_tenants(connection: AsyncConnection, names: Iterable[str], clock: Clock) -> None:
@@ -41,18 +42,18 @@ async def add_tenants(connection: AsyncConnection, names: Iterable[str], clock: 
 async def find_or_make_key(
     connection: AsyncConnection, tenant: str, name: str, key_ring: KeyRing, clock: Clock
 ) -> StoredKey:
-    """The tenant's key of this name. Raises ConfigError when its pepper is not the one in use."""
+    """The tenant's key of this name. Raises ConfigError when its pepper is not known any more."""
     query = sa.select(api_keys).where(api_keys.c.tenant == tenant, api_keys.c.name == name)
     row = (await connection.execute(query)).mappings().one_or_none()
     if row is None:
         return await _make_key(connection, tenant, name, key_ring, clock)
-    if row["pepper_id"] != key_ring.key_id:
+    if not key_ring.knows_pepper(row["pepper_id"]):
         raise ConfigError(
             f"key {name!r} of tenant {tenant!r} was made under master key {row['pepper_id']!r}",
-            f"restore that APEX_MASTER_KEY (in use is {key_ring.key_id!r}), or rename the key "
-            "in apex.yaml to have a new one made",
+            f"set that master key in APEX_MASTER_KEYS, behind {key_ring.key_id!r}, and run "
+            "rotate-master-key; or rename the key in apex.yaml to have a new one made",
         )
-    return StoredKey(row["key_id"], bytes.fromhex(row["secret_hmac"]), None)
+    return StoredKey(row["key_id"], bytes.fromhex(row["secret_hmac"]), None, row["pepper_id"])
 
 
 async def _make_key(
@@ -72,4 +73,4 @@ async def _make_key(
         "scopes": [DATA_PLANE_SCOPE],
     }
     await connection.execute(sa.insert(api_keys).values(row))
-    return StoredKey(key.key_id, digest, key.secret)
+    return StoredKey(key.key_id, digest, key.secret, key_ring.key_id)

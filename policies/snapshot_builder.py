@@ -18,10 +18,12 @@ from config.settings import Settings
 from ledger.price_book import PriceBook
 from policies.catalogue import build_models, build_upstreams, write_effective_book
 from policies.demo import DEMO_NAME, DEMO_POLICY, load_demo_key
+from policies.kept_keys import read_kept_keys
 from policies.key_collecting import KeyCollector
 from policies.key_store import add_tenants
 from policies.model import Policy
 from policies.snapshot import Snapshot, TenantRecord, index_by_hmac
+from policies.stored_catalogue import StoredCatalogue, join, read_stored, record_operator
 from policies.versions import load_policy
 
 PRICE_BOOKS_DIRECTORY = "price-books"
@@ -54,11 +56,17 @@ async def build_snapshot(
     """
     settings, operator = sources.settings, sources.operator
     tenants = _declared_tenants(settings, operator)
+    async with sql_engine.begin() as connection:
+        await record_operator(connection, operator, clock.now())
+        stored = await read_stored(connection, sources.key_ring)
+        kept = await read_kept_keys(connection, sources.key_ring)
+    key_ring = sources.key_ring.with_kept(kept)
+    operator = join(operator, stored)
     # A megabyte of JSON is parsed and written: off the loop, which serves the admin API.
-    book = await asyncio.to_thread(_make_price_book, sources)
+    book = await asyncio.to_thread(_make_price_book, sources, operator, stored)
     models = build_models(operator, book)
     policies = {name: _policy_of(name, tenant) for name, tenant in tenants.items()}
-    keys = KeyCollector(sources.key_ring, clock)
+    keys = KeyCollector(key_ring, clock)
     if not operator.tenants:
         keys.to_print.append((DEMO_NAME, DEMO_NAME, load_demo_key(settings.home)))
     async with sql_engine.begin() as connection:
@@ -82,14 +90,20 @@ async def build_snapshot(
         cache=operator.cache,
         price_book=book.hash,
         estimates=operator.estimates,
+        pepper_id=key_ring.key_id,
+        kept_keys=kept,
+        credentials=stored.credentials,
+        own_upstreams=stored.own_upstreams,
     )
     return BuiltSnapshot(snapshot=snapshot, new_keys=keys.to_print)
 
 
-def _make_price_book(sources: SnapshotSources) -> PriceBook:
+def _make_price_book(
+    sources: SnapshotSources, operator: OperatorConfig, stored: StoredCatalogue
+) -> PriceBook:
     base = read_document(sources.price_book_path)
     directory = sources.settings.home / PRICE_BOOKS_DIRECTORY
-    return write_effective_book(sources.operator, base, directory)
+    return write_effective_book(operator, base, directory, stored.prices)
 
 
 def _declared_tenants(settings: Settings, operator: OperatorConfig) -> dict[str, TenantConfig]:

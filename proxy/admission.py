@@ -156,8 +156,8 @@ class Admission:
         """
         try:
             if token:
-                return identify_token(token, live.snapshot, live.pepper)
-            return identify(headers, live.snapshot, live.pepper)
+                return identify_token(token, live.snapshot, live.peppers)
+            return identify(headers, live.snapshot, live.peppers)
         except GatewayError:
             self.metrics.count("apex_auth_failures_total")
             raise

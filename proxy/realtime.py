@@ -73,9 +73,11 @@ class Realtime:
         if not ctx.model:
             message, hint = "The query names no model.", "Add ?model=... to the address."
             raise InvalidRequestError(message, hint, param="model")
-        if ctx.model not in ctx.live.snapshot.models and not ctx.live.snapshot.default_upstream:
-            raise unknown_model(ctx.model, ctx.live.snapshot.models)
-        choice = choose_upstream(ctx.live, ctx.model, None)
+        tenant = ctx.key.tenant if ctx.key is not None else ""
+        models = ctx.live.models_of(tenant)
+        if ctx.model not in models and not ctx.live.snapshot.default_upstream:
+            raise unknown_model(ctx.model, models)
+        choice = choose_upstream(ctx.live, ctx.model, None, tenant)
         upstream = await self._connect(ctx, request, choice)
         session = Session(ctx, self.admission, Target(choice.door.upstream.name, choice.model))
         caller = web.WebSocketResponse(protocols=(PROTOCOL,), max_msg_size=MOST_MESSAGE_BYTES)

@@ -19,6 +19,7 @@ from proxy.errors import GatewayError, error_response
 from proxy.front import Answerer, DirectRequest
 from proxy.health import ProxyHealth
 from proxy.models import anthropic_list, gemini_list, list_document, model_document
+from proxy.own_models import Models
 from proxy.pipeline import Pipeline
 from proxy.ready_response import ReadyResponse
 from proxy.realtime import Realtime
@@ -103,28 +104,34 @@ def _authenticate(request: web.Request) -> None:
     admission.authenticate(request.headers, admission.holder.live)
 
 
+def _models_of(request: web.Request) -> tuple[Models, float]:
+    """The models of who calls, and when they were declared in Unix seconds; or raise 401."""
+    admission = request.app[PIPELINE].admission
+    live = admission.holder.live
+    key = admission.authenticate(request.headers, live)
+    return live.models_of(key.tenant), live.snapshot.built_at
+
+
 async def get_models(request: web.Request) -> web.Response:
     """Answer GET /v1/models, in Anthropic's and Google's forms to their clients."""
-    _authenticate(request)
-    snapshot = request.app[PIPELINE].admission.holder.live.snapshot
+    models, built_at = _models_of(request)
     if "anthropic-version" in request.headers:
-        return _json(anthropic_list(snapshot))
+        return _json(anthropic_list(models, built_at))
     if "x-goog-api-key" in request.headers:
-        return _json(gemini_list(snapshot))
-    return _json(list_document(snapshot))
+        return _json(gemini_list(models))
+    return _json(list_document(models, built_at))
 
 
 async def get_model(request: web.Request) -> web.Response:
     """Answer GET /v1/models/{id}; ids may contain slashes."""
-    _authenticate(request)
-    snapshot = request.app[PIPELINE].admission.holder.live.snapshot
-    return _json(model_document(snapshot, request.match_info["id"]))
+    models, built_at = _models_of(request)
+    return _json(model_document(models, request.match_info["id"], built_at))
 
 
 async def get_gemini_models(request: web.Request) -> web.Response:
     """Answer GET /v1beta/models, in Google's form."""
-    _authenticate(request)
-    return _json(gemini_list(request.app[PIPELINE].admission.holder.live.snapshot))
+    models, _ = _models_of(request)
+    return _json(gemini_list(models))
 
 
 async def get_health(request: web.Request) -> web.Response:

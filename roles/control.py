@@ -77,7 +77,7 @@ class ControlProcess:
         self._metrics = Metrics(places.metrics_directory(settings), "control")
         self._engine = open_sql(settings.sql_url)
         self._bus = BusServer(places.bus_path(settings))
-        key_ring = load_key_ring(settings)
+        self._key_ring = key_ring = load_key_ring(settings)
         self._usage = UsageStore(settings, self._clock, self._metrics, key_ring)
         self._keeper = SnapshotKeeper(settings, key_ring, self._engine, self._clock, mock_url)
         self._kept: KeptSnapshot | None = None
@@ -179,6 +179,7 @@ class ControlProcess:
             key_names=lambda: read_key_names(self._engine, self._get_snapshot()),
             check_dependencies=lambda: readiness.check(self._describe_snapshot()),
             sql=self._engine,
+            key_ring=self._key_ring,
             note_change=self._reload_wanted.set,
         )
 

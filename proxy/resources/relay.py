@@ -67,7 +67,8 @@ class ResourceRelay:
             incoming.document,
             ctx.model or incoming.model,
         )
-        choice = choose_upstream(ctx.live, ctx.model, self._pinned(ctx, path, incoming))
+        pinned = self._pinned(ctx, path, incoming)
+        choice = choose_upstream(ctx.live, ctx.model, pinned, _tenant(ctx))
         owner = Owner(_tenant(ctx), choice.door.upstream.name, choice.model)
         lesson = Lesson(request.method, path, owner, self.ownership, self.admission.metrics)
         answer = ResourceAnswer(ctx, request, lesson, self.admission)

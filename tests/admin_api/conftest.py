@@ -19,6 +19,7 @@ from admin_api.app import build_admin_app
 from admin_api.context import AdminContext, DependencyState
 from config.clock import Clock
 from config.metrics import Metrics
+from config.secrets import KeyRing
 from config.settings import load_settings
 from ledger.price_book import load_price_book
 from policies.snapshot import Target
@@ -31,6 +32,7 @@ from tests.policies.samples import UPSTREAM, make_snapshot
 LOCAL = replace(UPSTREAM, name="local", base_url="http://127.0.0.1:9/v1", allow_private=True)
 UPSTREAMS = {"openai": UPSTREAM, "local": LOCAL}
 MODELS = {"house": (Target("openai", "gpt-4o-mini"), Target("local", "llama"))}
+KEY_RING = KeyRing(b"master-key-of-the-tests-32-bytes")
 TOKEN = "an-admin-token-of-more-than-thirty-two-characters"
 
 
@@ -101,6 +103,7 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
             key_names=no_names,
             check_dependencies=check_dependencies,
             sql=engine,
+            key_ring=KEY_RING,
             note_change=changes.set,
         )
         server = TestServer(build_admin_app(context))

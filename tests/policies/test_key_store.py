@@ -46,7 +46,11 @@ async def test_a_key_of_another_master_key_is_refused(sql_engine: AsyncEngine) -
         await find_or_make_key(connection, "acme", "app", RING, CLOCK)
         with pytest.raises(ConfigError) as raised:
             await find_or_make_key(connection, "acme", "app", KeyRing(b"m" * 32, "k2"), CLOCK)
+        ring = KeyRing(b"n" * 32, "k2", {"k1": b"m" * 32})
+        found = await find_or_make_key(connection, "acme", "app", ring, CLOCK)
+        made = await find_or_make_key(connection, "acme", "new", ring, CLOCK)
     assert "master key 'k1'" in raised.value.message
+    assert (found.pepper_id, made.pepper_id) == ("k1", "k2")
 
 
 async def test_tenants_are_recorded_once(sql_engine: AsyncEngine) -> None:

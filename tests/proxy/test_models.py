@@ -7,18 +7,17 @@ import pytest
 from policies.snapshot import Target
 from proxy.errors import GatewayError
 from proxy.models import list_document, model_document, unknown_model
-from tests.proxy.samples import snapshot_with
 
 MODELS = {
     "gpt-4o-mini": (Target("openai", "gpt-4o-mini"),),
     "meta/llama-3": (Target("openai", "llama"),),
     "gpt-4o": (Target("openai", "gpt-4o"), Target("openai", "x")),
 }
-SNAPSHOT = snapshot_with(models=MODELS)
+BUILT_AT = 1.5
 
 
 def test_the_list_is_in_order_and_in_shape() -> None:
-    document = list_document(SNAPSHOT)
+    document = list_document(MODELS, BUILT_AT)
     assert document["object"] == "list"
     assert [model["id"] for model in document["data"]] == ["gpt-4o", "gpt-4o-mini", "meta/llama-3"]
     assert document["data"][0] == {
@@ -30,13 +29,13 @@ def test_the_list_is_in_order_and_in_shape() -> None:
 
 
 def test_names_with_slashes_are_names() -> None:
-    assert model_document(SNAPSHOT, "meta/llama-3")["id"] == "meta/llama-3"
+    assert model_document(MODELS, "meta/llama-3", BUILT_AT)["id"] == "meta/llama-3"
 
 
 @pytest.mark.parametrize("name", ["gpt-4o-mni", "GPT-4O-MINI"])
 def test_an_unknown_model_gets_a_404_with_its_neighbours(name: str) -> None:
     with pytest.raises(GatewayError) as caught:
-        model_document(SNAPSHOT, name)
+        model_document(MODELS, name, BUILT_AT)
     error = caught.value
     assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
     assert "gpt-4o-mini" in error.message
@@ -48,7 +47,7 @@ def test_an_unknown_model_gets_a_404_with_its_neighbours(name: str) -> None:
 def test_only_the_exact_name_is_served(name: str) -> None:
     """B4: paths, fragments and look-alike letters name no model."""
     with pytest.raises(GatewayError):
-        model_document(SNAPSHOT, name)
+        model_document(MODELS, name, BUILT_AT)
 
 
 def test_a_name_like_no_other_points_to_the_list() -> None:
