@@ -21,11 +21,14 @@ from admin_api.routes import (
     conservation,
     credentials,
     health,
+    keys,
     model_changes,
     price_changes,
     prices,
+    projects,
     requests,
     tenants,
+    tiers,
     upstreams,
     usage,
 )
@@ -48,6 +51,9 @@ ROUTES: tuple[Route, ...] = (
 # Routes with models of what goes in and out: calls.py checks and describes them.
 RESOURCES: tuple[calls.Route, ...] = (
     *tenants.ROUTES,
+    *projects.ROUTES,
+    *keys.ROUTES,
+    *tiers.ROUTES,
     *credentials.ROUTES,
     *upstreams.ROUTES,
     *model_changes.ROUTES,

@@ -16,6 +16,7 @@ from ledger.conservation import ConservationReport
 from ledger.open_attempts import OpenWindow
 from ledger.price_book import PriceBook
 from policies.snapshot import Snapshot
+from policies.tiers import Tiers
 from storage.columnar import Columnar
 
 
@@ -77,8 +78,10 @@ class AdminContext:
     key_names: ReadKeyNames
     check_dependencies: Callable[[], Awaitable[dict[str, DependencyState]]]
     sql: AsyncEngine
-    key_ring: KeyRing
     note_change: Callable[[], None]  # what is stored has changed: build the snapshot again
+    key_ring: KeyRing = field(repr=False)
+    tiers: Callable[[], Tiers]
+    announce_revoked: Callable[[str], Awaitable[None]]  # a key's id, to every proxy at once
 
 
 CONTEXT: web.AppKey[AdminContext] = web.AppKey("context", AdminContext)

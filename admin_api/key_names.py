@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from policies.api_key_store import RETIRED_MARK
 from policies.snapshot import Snapshot
 from storage.tables import api_keys
 
@@ -29,7 +30,8 @@ async def read_key_names(engine: AsyncEngine, snapshot: Snapshot | None) -> KeyN
         async with engine.connect() as connection:
             query = sa.select(api_keys.c.key_id, api_keys.c.tenant, api_keys.c.name)
             for row in await connection.execute(query):
-                names[row.key_id] = f"{row.tenant}/{row.name}"
+                name = row.name.partition(RETIRED_MARK)[0]
+                names[row.key_id] = f"{row.tenant}/{name}"
     except (SQLAlchemyError, OSError) as error:
         _log.warning("the names of generated keys cannot be read: %s", type(error).__name__)
     for record in snapshot.keys_by_id.values() if snapshot else ():

@@ -192,6 +192,9 @@ class _Checks:
                         "give each key of a tenant its own name",
                     )
                 names.add(key.name)
+                if key.project is not None and key.project not in tenant.projects:
+                    hint = suggest(key.project, tenant.projects)
+                    raise self._refuse((*path, "project"), f"unknown project {key.project!r}", hint)
                 self._check_secret((*path, "secret"), key.secret, secrets)
 
     def check_sizes(self, config: OperatorConfig) -> None:

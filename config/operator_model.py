@@ -6,9 +6,11 @@ reader takes Timeouts, Limits and CacheConfig from here, so nothing here imports
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,6 +19,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+
+from config.limit_model import LimitsConfig
+from config.tier_model import TierConfig, TierName
 
 REFERENCE = "env:"
 MIN_SECRET_CHARACTERS = 32
@@ -76,6 +81,14 @@ def _check_price(value: Decimal) -> Decimal:
     return value
 
 
+def _check_time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise _fail(f"{value!r} is no IANA time zone", "write it as in Europe/Berlin") from None
+    return value
+
+
 def _expand_target(value: Any) -> Any:
     return {"upstream": value} if isinstance(value, str) else value
 
@@ -84,6 +97,7 @@ Secret = Annotated[str, AfterValidator(_resolve_secret)]
 KeySecret = Annotated[Secret, AfterValidator(_check_key_secret)]
 PerMillionUsd = Annotated[Decimal, AfterValidator(_check_price)]
 UpstreamName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_check_time_zone)]
 ModelName = Annotated[str, Field(pattern=r"^[!-~]{1,256}$")]
 DeclaredName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 
@@ -183,10 +197,44 @@ class KeyConfig(_Declared):
     tags: dict[str, str] = Field(
         default_factory=dict, description="Labels recorded with every request of this key."
     )
+    project: DeclaredName | None = Field(
+        default=None, description="Project of the tenant whose tags and limits it shares."
+    )
+    endpoints: tuple[str, ...] = Field(
+        default=(), description="What it may call, such as chat or embeddings; empty: all."
+    )
+    models: tuple[ModelName, ...] = Field(
+        default=(), description="Models it may ask for, `*` for any text; empty: all."
+    )
+    expires_at: AwareDatetime | None = Field(
+        default=None, description="When it ends, with its offset: 2027-01-31T00:00:00Z."
+    )
+    output_tokens_cap: int | None = Field(
+        default=None, ge=1, description="Output reserved for a request that names no maximum."
+    )
+    limits: LimitsConfig | None = Field(default=None, description="What this key may use.")
+
+
+class ProjectConfig(_Declared):
+    """What several keys of a tenant share."""
+
+    tags: dict[str, str] = Field(
+        default_factory=dict, description="Labels recorded with every request of its keys."
+    )
+    limits: LimitsConfig | None = Field(default=None, description="What its keys may use together.")
 
 
 class TenantConfig(_Declared):
     """One customer, team or application; tenants share nothing."""
+
+    tier: TierName = Field(default="free", description="free, early, mid or enterprise.")
+    time_zone: TimeZone = Field(
+        default="UTC", description="IANA name: where its days, weeks and months begin."
+    )
+    limits: LimitsConfig | None = Field(default=None, description="What all its keys may use.")
+    projects: dict[DeclaredName, ProjectConfig] = Field(
+        default_factory=dict, description="Its projects by name."
+    )
 
     keys: tuple[KeyConfig, ...] = Field(min_length=1, description="Its API keys.")
     policy: str | dict[str, Any] = Field(
@@ -276,6 +324,9 @@ class OperatorConfig(_Declared):
     tenants: dict[DeclaredName, TenantConfig] = Field(
         default_factory=dict,
         description="Who may call; none declared: development makes a demo tenant.",
+    )
+    tiers: dict[TierName, TierConfig] = Field(
+        default_factory=dict, description="What tenants are sold by; left out: the shipped tiers."
     )
     timeouts: Timeouts = Field(default_factory=Timeouts, description="Waiting for upstreams.")
     limits: Limits = Field(default_factory=Limits, description="Bounds of one proxy process.")

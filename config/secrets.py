@@ -31,8 +31,8 @@ _SEAL_FORMAT = b"\x01"
 class KeptKeys:
     """Derived keys that outlive the master key they are from, by "purpose:subject".
 
-    `base` is the id of the master key from which all others are derived that must not change;
-    "" before the first rotation: then that is the oldest there is.
+    `base` is the id of the master key from which all others are derived that must not change; ""
+    where none was recorded: then it is k1 while that is set.
     """
 
     base: str = ""
@@ -45,7 +45,8 @@ NOTHING_KEPT = KeptKeys()
 class KeyRing:
     """Derives one key per purpose by HKDF-SHA256 (RFC 5869); none of them reveals another.
 
-    It seals under the current master key (`key_id`) and opens what any of them has sealed.
+    It seals under the current master key (`key_id`) and opens what any of them has sealed. `base` is
+    the one from which those keys are derived that a rotation must not change.
     """
 
     def __init__(
@@ -58,8 +59,8 @@ class KeyRing:
         self.key_id = key_id
         self._master_keys = {key_id: master_key, **(older or {})}
         self._kept = kept
-        base = kept.base or self.key_ids[-1]
-        self._base = base if base in self._master_keys else key_id
+        base = kept.base or FIRST_KEY_ID
+        self.base = base if base in self._master_keys else key_id
         # Asked for on every request; as many entries as there are tenants and epochs.
         self._derived: dict[tuple[str, str, str], bytes] = {}
 
@@ -149,7 +150,7 @@ class KeyRing:
     def _stay(self, purpose: str, subject: str) -> bytes:
         """A key that a rotation must not change: figures are joined over time by what it makes."""
         kept = self._kept.keys.get(f"{purpose}:{subject}")
-        return kept if kept is not None else self._derive(self._base, purpose, subject)
+        return kept if kept is not None else self._derive(self.base, purpose, subject)
 
     def _derive(self, key_id: str, purpose: str, subject: str) -> bytes:
         derived = self._derived.get((key_id, purpose, subject))

@@ -25,6 +25,15 @@ async def read_kept_keys(connection: AsyncConnection, key_ring: KeyRing) -> Kept
     return load_kept_keys(orjson.loads(key_ring.unseal(PURPOSE, sealed)))
 
 
+async def find_kept_keys(connection: AsyncConnection, key_ring: KeyRing) -> KeptKeys:
+    """As `read_kept_keys`; where nothing was kept yet, it records which master key is the base."""
+    kept = await read_kept_keys(connection, key_ring)
+    if not kept.base:
+        kept = KeptKeys(key_ring.base)
+        await write_kept_keys(connection, kept, key_ring)
+    return kept
+
+
 async def read_sealed(connection: AsyncConnection) -> bytes | None:
     """The row as it is stored."""
     query = sa.select(kv_state.c.value).where(kv_state.c.name == ROW)

@@ -1,6 +1,6 @@
 """Tenants in SQL: listed, found, made and changed by the admin API.
 
-The snapshot builder joins them with those of apex.yaml; policies.key_store records the latter.
+The snapshot builder joins them with those of apex.yaml; policies.reconciling records the latter.
 """
 
 from collections.abc import Mapping

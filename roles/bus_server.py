@@ -75,6 +75,10 @@ class BusServer:
         self._snapshot_number = number
         self._broadcast({"type": "snapshot", "number": number})
 
+    def announce_revoked(self, key_id: str) -> None:
+        """Tell every proxy that a key is over; one that misses it reads it from disk."""
+        self._broadcast({"type": "revoked", "key_ids": [key_id]})
+
     async def purge(self, tenant: str | None, timeout_s: float = 2.0) -> tuple[int, int]:
         """Empty the proxies' caches: (entries removed, proxies that answered in time)."""
         self._last_purge += 1

@@ -22,7 +22,9 @@ from config.secrets import load_key_ring
 from config.settings import Settings
 from config.tasks import TaskOwner
 from ledger.price_book import PriceBook, load_price_book
+from policies.revocations import add_revocation
 from policies.snapshot import Snapshot
+from policies.tiers import Tiers, load_tiers
 from roles import lifeline, places
 from roles.admin_token import load_admin_token
 from roles.bus_server import BusServer
@@ -82,6 +84,7 @@ class ControlProcess:
         self._keeper = SnapshotKeeper(settings, key_ring, self._engine, self._clock, mock_url)
         self._kept: KeptSnapshot | None = None
         self._book: PriceBook | None = None
+        self._tiers: Tiers = {}
         self._reload_wanted = asyncio.Event()
 
     async def start(self) -> None:
@@ -114,6 +117,7 @@ class ControlProcess:
         self._reporter.report(
             "operator", needs_mock=needs_mock(operator), drain_s=operator.limits.drain_s
         )
+        self._tiers = load_tiers(operator.tiers)
         kept = await self._keeper.refresh(operator)
         snapshot = kept.snapshot
         books = places.price_books_directory(self._settings)
@@ -179,9 +183,17 @@ class ControlProcess:
             key_names=lambda: read_key_names(self._engine, self._get_snapshot()),
             check_dependencies=lambda: readiness.check(self._describe_snapshot()),
             sql=self._engine,
-            key_ring=self._key_ring,
             note_change=self._reload_wanted.set,
+            key_ring=self._key_ring,
+            tiers=lambda: self._tiers,
+            announce_revoked=self._announce_revoked,
         )
+
+    async def _announce_revoked(self, key_id: str) -> None:
+        """On disk first: a proxy that starts right now has to know it, too."""
+        path, now = places.revocations_path(self._settings), self._clock.now()
+        await asyncio.to_thread(add_revocation, path, self._key_ring, key_id, now)
+        self._bus.announce_revoked(key_id)
 
     def _get_book(self) -> PriceBook:
         assert self._book is not None

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from config.home import remove_discovery
 from config.settings import Settings
+from policies import revocations
 
 
 def run_directory(settings: Settings) -> Path:
@@ -26,6 +27,10 @@ def processes_path(settings: Settings) -> Path:
 
 def snapshot_path(settings: Settings) -> Path:
     return settings.home / "snapshot.sealed"
+
+
+def revocations_path(settings: Settings) -> Path:
+    return settings.home / revocations.FILE_NAME
 
 
 def segments_directory(settings: Settings) -> Path:

@@ -13,10 +13,11 @@ from sqlalchemy.exc import IntegrityError
 
 from admin_api.calls import Answer, Call, Route, Strict
 from admin_api.changes import change, check_version
-from admin_api.declared_rows import changed_meanwhile, check_tenant, name_taken, not_found
+from admin_api.declared_rows import check_tenant, name_taken, not_found
 from admin_api.errors import AdminError
 from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
+from admin_api.resource_fields import changed_meanwhile
 from config.provider_hosts import default_host, needs_host
 from config.provider_kinds import KNOWN_KINDS
 from policies.credential_store import (

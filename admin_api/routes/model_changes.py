@@ -11,9 +11,10 @@ from sqlalchemy.exc import IntegrityError
 
 from admin_api.calls import Answer, Call, Route, Strict
 from admin_api.changes import change, check_version
-from admin_api.declared_rows import changed_meanwhile, name_taken, not_found, refuse_if_declared
+from admin_api.declared_rows import name_taken, not_found
 from admin_api.errors import AdminError
 from admin_api.permissions import Permission
+from admin_api.resource_fields import changed_meanwhile, refuse_if_declared
 from config.errors import suggest
 from config.operator_model import ModelName
 from policies.document_store import (

@@ -1,6 +1,6 @@
 """/admin/v1/tenants: the customers, teams or applications of this gateway."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import available_timezones
 
@@ -8,25 +8,34 @@ from pydantic import BaseModel, Field, field_validator
 from sqlalchemy.exc import IntegrityError
 
 from admin_api.calls import Answer, Call, Route, Strict, unknown_tenant
-from admin_api.changes import change, check_version
+from admin_api.changes import Change, change, check_version
 from admin_api.errors import AdminError
 from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
+from admin_api.resource_fields import (
+    NAME_PATTERN,
+    Moment,
+    changed_meanwhile,
+    refuse_if_archived,
+    refuse_if_declared,
+    shown_limits,
+    stored_limits,
+)
+from config.limit_model import LimitsConfig
+from config.tier_model import TierName
 from policies.tenant_store import Row, find_tenant, insert_tenant, list_tenants, update_tenant
-from storage.tables import BY_FILE
-
-NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
-Tier = Literal["free", "early", "mid", "enterprise"]
+from policies.tiers import Tiers
 
 
 class TenantChange(Strict):
     """What of a tenant can be changed; what is left out stays."""
 
     display_name: str = Field(default="", max_length=200)
-    tier: Tier = "free"
+    tier: TierName = "free"
     time_zone: str = Field(default="UTC", max_length=64, description="IANA name, of its periods.")
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
     contract: dict[str, Any] | None = Field(default=None, description="Terms, as agreed.")
+    limits: LimitsConfig | None = Field(default=None, description="Of all its keys together.")
 
     @field_validator("time_zone")
     @classmethod
@@ -51,11 +60,13 @@ class Tenant(BaseModel):
     time_zone: str
     currency: str
     contract: dict[str, Any] | None
+    limits: LimitsConfig
+    entitlements: tuple[str, ...] = Field(description="What its tier includes.")
     managed_by: Literal["file", "api"] = Field(description="file: apex.yaml, read-only here.")
     version: int
-    created_at: datetime
-    updated_at: datetime | None
-    archived_at: datetime | None
+    created_at: Moment
+    updated_at: Moment | None
+    archived_at: Moment | None
 
 
 async def list_all(call: Call) -> Answer:
@@ -64,7 +75,8 @@ async def list_all(call: Call) -> Answer:
     query: PageQuery = call.query
     async with call.context.sql.connect() as connection:
         rows = await list_tenants(connection, position_of(query), query.limit + 1, only)
-    return Answer(page_of([tenant_of(row) for row in rows], query, lambda each: each.name))
+    shown = [tenant_of(row, call.context.tiers()) for row in rows]
+    return Answer(page_of(shown, query, lambda each: each.name))
 
 
 async def show(call: Call) -> Answer:
@@ -72,18 +84,16 @@ async def show(call: Call) -> Answer:
         found = await find_tenant(connection, call.path["tenant"])
     if found is None:
         raise unknown_tenant(call.path["tenant"])
-    return Answer(tenant_of(found), version=found["version"])
+    return Answer(tenant_of(found, call.context.tiers()), version=found["version"])
 
 
 async def make(call: Call) -> Answer:
     body: NewTenant = call.body
     try:
         async with change(call, "tenant.create", f"tenants/{body.name}") as under_way:
-            await insert_tenant(under_way.connection, body.model_dump(), call.context.clock.now())
-            row = await find_tenant(under_way.connection, body.name)
-            assert row is not None
-            made = tenant_of(row)
-            under_way.after = made.model_dump(mode="json")
+            values, now = _stored(body.model_dump(), body), call.context.clock.now()
+            await insert_tenant(under_way.connection, values, now)
+            made = await _after(call, under_way, body.name)
     except IntegrityError as error:
         hint = "choose another name, or PATCH the one that is there"
         message = f"there is a tenant {body.name!r} already"
@@ -93,33 +103,51 @@ async def make(call: Call) -> Answer:
 
 
 async def alter(call: Call) -> Answer:
-    name, body = call.path["tenant"], call.body
-    async with change(call, "tenant.update", f"tenants/{name}") as under_way:
+    values = _stored(call.body.model_dump(exclude_unset=True), call.body)
+    return await _change(call, "tenant.update", values)
+
+
+async def archive(call: Call) -> Answer:
+    """Its keys stop working; it stays, since usage names it."""
+    now = datetime.fromtimestamp(call.context.clock.now(), UTC)
+    return await _change(call, "tenant.archive", {"archived_at": now})
+
+
+async def _change(call: Call, action: str, values: dict[str, Any]) -> Answer:
+    name, now = call.path["tenant"], call.context.clock.now()
+    async with change(call, action, f"tenants/{name}") as under_way:
         row = await find_tenant(under_way.connection, name)
         if row is None:
             raise unknown_tenant(name)
         refuse_if_declared(row)
+        refuse_if_archived(row)
         check_version(call, row["version"])
-        values = body.model_dump(exclude_unset=True)
-        now = call.context.clock.now()
+        under_way.before = tenant_of(row, call.context.tiers()).model_dump(mode="json")
         if not await update_tenant(under_way.connection, name, row["version"], values, now):
-            raise AdminError(412, "version_mismatch", "it was changed meanwhile", "GET it again")
-        changed = await find_tenant(under_way.connection, name)
-        assert changed is not None
-        under_way.before = tenant_of(row).model_dump(mode="json")
-        under_way.after = tenant_of(changed).model_dump(mode="json")
-    return Answer(tenant_of(changed), version=changed["version"])
+            raise changed_meanwhile()
+        changed = await _after(call, under_way, name)
+    return Answer(changed, version=changed.version)
 
 
-def tenant_of(row: Row) -> Tenant:
-    return Tenant.model_validate({name: row[name] for name in Tenant.model_fields})
+async def _after(call: Call, under_way: Change, name: str) -> Tenant:
+    """What is there now, noted for the audit log."""
+    row = await find_tenant(under_way.connection, name)
+    assert row is not None
+    found = tenant_of(row, call.context.tiers())
+    under_way.after = found.model_dump(mode="json")
+    return found
 
 
-def refuse_if_declared(row: Row) -> None:
-    """What apex.yaml declares is changed there. AdminError 409."""
-    if row["managed_by"] == BY_FILE:
-        hint = "change it in apex.yaml and reload (SIGHUP); what the API makes is changed here"
-        raise AdminError(409, "managed_by_file", "apex.yaml declares this", hint)
+def _stored(fields: dict[str, Any], body: TenantChange) -> dict[str, Any]:
+    return {**fields, "limits": stored_limits(body.limits)} if "limits" in fields else fields
+
+
+def tenant_of(row: Row, tiers: Tiers) -> Tenant:
+    fields = {name: row[name] for name in Tenant.model_fields if name != "entitlements"}
+    tier = tiers.get(row["tier"])
+    fields["entitlements"] = tier.entitlements if tier else ()
+    fields["limits"] = shown_limits(row["limits"])
+    return Tenant.model_validate(fields)
 
 
 P = Permission
@@ -131,4 +159,6 @@ ROUTES = (
     Route("GET", "/admin/v1/tenants/{tenant}", show, P.tenant_read, "Show a tenant", answer=Tenant),
     Route("PATCH", "/admin/v1/tenants/{tenant}", alter, P.operate, "Change a tenant",
           body=TenantChange, answer=Tenant),
+    Route("DELETE", "/admin/v1/tenants/{tenant}", archive, P.tenant_own,
+          "Archive a tenant; its keys stop working", answer=Tenant),
 )  # fmt: skip

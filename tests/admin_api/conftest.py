@@ -19,10 +19,11 @@ from admin_api.app import build_admin_app
 from admin_api.context import AdminContext, DependencyState
 from config.clock import Clock
 from config.metrics import Metrics
-from config.secrets import KeyRing
+from config.secrets import KeyRing, load_key_ring
 from config.settings import load_settings
 from ledger.price_book import load_price_book
 from policies.snapshot import Target
+from policies.tiers import load_tiers
 from roles.bus_server import BusServer
 from roles.usage_store import UsageStore
 from storage.migrations import migrate_sql
@@ -32,7 +33,6 @@ from tests.policies.samples import UPSTREAM, make_snapshot
 LOCAL = replace(UPSTREAM, name="local", base_url="http://127.0.0.1:9/v1", allow_private=True)
 UPSTREAMS = {"openai": UPSTREAM, "local": LOCAL}
 MODELS = {"house": (Target("openai", "gpt-4o-mini"), Target("local", "llama"))}
-KEY_RING = KeyRing(b"master-key-of-the-tests-32-bytes")
 TOKEN = "an-admin-token-of-more-than-thirty-two-characters"
 
 
@@ -45,6 +45,8 @@ class Admin:
     states: dict[str, DependencyState]
     sql: AsyncEngine
     changes: asyncio.Event  # set by whatever changes what is stored
+    revoked: list[str]  # ids of keys, as they were announced to the proxies
+    key_ring: KeyRing
 
     async def ask(
         self, path: str, method: str = "GET", headers: dict[str, str] | None = None, **options: Any
@@ -60,8 +62,21 @@ class Admin:
                 await reply.text()
             )
 
+    async def ask_bytes(self, path: str, method: str = "GET", **options: Any) -> tuple[int, bytes]:
+        """(status, body as it came)."""
+        given = {"Authorization": f"Bearer {TOKEN}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"{self.url}{path}", headers=given, **options) as reply,
+        ):
+            return reply.status, await reply.read()
+
 
 OpenAdmin = Callable[..., Awaitable[Admin]]
+
+
+async def no_names() -> dict[str, str]:
+    return {}
 
 
 @pytest.fixture
@@ -82,13 +97,14 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
         engine = open_sql(settings.sql_url)
         engines.append(engine)
         changes = asyncio.Event()
+        revoked: list[str] = []
         states = {"sql": DependencyState(is_ok=True)}
 
         async def check_dependencies() -> dict[str, DependencyState]:
             return states
 
-        async def no_names() -> dict[str, str]:
-            return {}
+        async def note_revoked(key_id: str) -> None:
+            revoked.append(key_id)
 
         context = AdminContext(
             settings=settings,
@@ -103,13 +119,16 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
             key_names=no_names,
             check_dependencies=check_dependencies,
             sql=engine,
-            key_ring=KEY_RING,
             note_change=changes.set,
+            key_ring=load_key_ring(settings),
+            tiers=lambda: load_tiers({}),
+            announce_revoked=note_revoked,
         )
         server = TestServer(build_admin_app(context))
         await server.start_server()
         servers.append(server)
-        return Admin(str(server.make_url("")).rstrip("/"), bus, states, engine, changes)
+        url = str(server.make_url("")).rstrip("/")
+        return Admin(url, bus, states, engine, changes, revoked, context.key_ring)
 
     yield open_one
     for server in servers:

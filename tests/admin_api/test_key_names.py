@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from admin_api.key_names import name_key, name_keys, read_key_names
-from config.clock import Clock
 from config.secrets import KeyRing
-from policies.key_store import add_tenants, find_or_make_key
+from policies.api_key_store import insert_key
+from policies.keys import generate_key
+from policies.tenant_store import insert_tenant
 from storage.migrations import migrate_sql
 from storage.sql import open_sql
 from tests.policies.samples import make_snapshot
@@ -17,9 +18,9 @@ async def test_generated_and_declared_keys_have_names(tmp_path: Path) -> None:
     engine = open_sql(url)
     try:
         async with engine.begin() as connection:
-            await add_tenants(connection, ["globex"], Clock())
-            key_ring = KeyRing(b"m" * 32)
-            made = await find_or_make_key(connection, "globex", "ci", key_ring, Clock())
+            await insert_tenant(connection, {"name": "globex"}, 1.0)
+            made, values = generate_key(), {"tenant": "globex", "name": "ci"}
+            await insert_key(connection, values, made, KeyRing(b"m" * 32), 1.0)
         names = await read_key_names(engine, make_snapshot())
         assert names == {made.key_id: "globex/ci", "abcdefgh": "acme/app"}
         assert await read_key_names(engine, None) == {made.key_id: "globex/ci"}

@@ -1,5 +1,6 @@
 """Building a snapshot: demo and declared tenants, policies, prices, and what is refused."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,14 @@ from config.operator import load_operator_config
 from config.operator_model import OperatorConfig
 from config.secrets import KeyRing
 from config.settings import load_settings
-from policies.keys import key_hmac, parse_key_id
+from policies.api_key_store import insert_key
+from policies.keys import generate_key, key_hmac, parse_key_id
+from policies.limits import Budget
+from policies.project_store import insert_project
 from policies.snapshot import dump_snapshot, load_snapshot
 from policies.snapshot_builder import BuiltSnapshot, SnapshotSources, build_snapshot
+from policies.stored_state import read_state
+from policies.tenant_store import insert_tenant, update_tenant
 
 RING = KeyRing(b"m" * 32)
 CLOCK = Clock(origin=1_800_000_000.0)
@@ -118,11 +124,91 @@ async def test_a_shipped_policy_may_name_models_that_are_not_served(
     assert set((await build(sql_engine, tmp_path, operator)).snapshot.models) == {"house"}
 
 
-async def test_production_needs_declared_tenants(sql_engine: AsyncEngine, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as raised:
-        await build(sql_engine, tmp_path, make_operator(), APEX_ENVIRONMENT="production", **SECRETS)
-    assert "declare tenants" in raised.value.hint
+async def test_production_begins_without_tenants(sql_engine: AsyncEngine, tmp_path: Path) -> None:
+    """They come over the admin API: a demo key that everybody finds on the disk must not."""
+    built = await build(
+        sql_engine, tmp_path, make_operator(), APEX_ENVIRONMENT="production", **SECRETS
+    )
+    assert (built.snapshot.tenants, built.snapshot.keys_by_id) == ({}, {})
     assert not (tmp_path / "demo.key").exists()
+
+
+async def test_what_the_file_says_of_a_key_is_in_its_record(
+    sql_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    limits = {"requests_per_minute": 5, "budgets": [{"amount_usd": "2.5", "period": "month"}]}
+    key = {
+        "name": "app", "project": "search", "models": ["gpt-*"], "endpoints": ["chat"],
+        "expires_at": "2027-05-01T00:00:00Z", "output_tokens_cap": 99, "limits": limits,
+        "tags": {"own": "1"},
+    }  # fmt: skip
+    projects = {"search": {"tags": {"own": "0", "team": "s"}, "limits": {"concurrency": 3}}}
+    tenant = {"keys": [key], "projects": projects, "time_zone": "Asia/Tokyo", "limits": limits}
+    operator = make_operator(tenants={"acme": tenant})
+    snapshot = (await build(sql_engine, tmp_path, operator)).snapshot
+    (record,) = snapshot.keys_by_id.values()
+    assert (record.project, record.models, record.endpoints) == ("search", ("gpt-*",), ("chat",))
+    assert (record.output_tokens_cap, record.tags) == (99, {"own": "1", "team": "s"})
+    assert record.expires_at == datetime(2027, 5, 1, tzinfo=UTC).timestamp()
+    assert record.limits.budgets == (Budget("month", 2_500_000_000_000),)
+    assert snapshot.projects["acme", "search"].limits.rates.concurrency == 3
+    assert snapshot.tenants["acme"].time_zone == "Asia/Tokyo"
+    assert snapshot.tenants["acme"].limits == record.limits
+    async with sql_engine.connect() as connection:
+        state = await read_state(connection)
+    await build(sql_engine, tmp_path, operator)
+    async with sql_engine.connect() as connection:
+        assert await read_state(connection) == state, "nothing is written where nothing changed"
+
+
+async def test_what_the_api_made_is_merged_in(sql_engine: AsyncEngine, tmp_path: Path) -> None:
+    made, late, over = generate_key(), generate_key(), generate_key()
+    operator = make_operator(tenants={"acme": {"keys": [{"name": "app", "secret": OWN}]}})
+    await build(sql_engine, tmp_path, operator)
+    now = CLOCK.now()
+    async with sql_engine.begin() as connection:
+        await insert_tenant(connection, {"name": "globex", "time_zone": "Asia/Tokyo"}, now)
+        await insert_tenant(connection, {"name": "closed"}, now)
+        await insert_project(connection, {"tenant": "globex", "name": "p"}, now)
+        for tenant, name, key, seconds in (
+            ("globex", "app", made, 60), ("acme", "ci", late, -60), ("acme", "old", over, -9e6),
+        ):  # fmt: skip
+            expires_at = datetime.fromtimestamp(now + seconds, UTC)
+            values = {"tenant": tenant, "name": name, "expires_at": expires_at}
+            await insert_key(connection, values, key, RING, now)
+        closed = {"archived_at": datetime.fromtimestamp(now, UTC)}
+        await update_tenant(connection, "closed", 1, closed, now)
+    built = await build(sql_engine, tmp_path, operator)
+    snapshot = built.snapshot
+    assert set(snapshot.tenants) == {"acme", "globex"}
+    assert set(snapshot.projects) == {("globex", "p")}
+    assert snapshot.tenants["globex"].time_zone == "Asia/Tokyo"
+    policy = snapshot.policies[snapshot.tenants["globex"].policy_revision]
+    assert policy.name == "balanced"
+    names = {(key.tenant, key.name) for key in snapshot.keys_by_id.values()}
+    assert names == {("acme", "app"), ("acme", "ci"), ("globex", "app")}, "long expired ones go"
+    assert built.new_keys == []
+
+
+@pytest.mark.parametrize("declared", ["tenant", "key"])
+async def test_a_name_in_file_and_api_is_refused(
+    sql_engine: AsyncEngine, tmp_path: Path, declared: str
+) -> None:
+    async with sql_engine.begin() as connection:
+        await insert_tenant(connection, {"name": "globex"}, 1.0)
+    name = "globex" if declared == "tenant" else "acme"
+    operator = make_operator(tenants={name: {"keys": [{"name": "app", "secret": OWN}]}})
+    if declared == "key":
+        await build(
+            sql_engine, tmp_path, make_operator(tenants={"acme": {"keys": [{"name": "x"}]}})
+        )
+        async with sql_engine.begin() as connection:
+            values = {"tenant": "acme", "name": "app"}
+            await insert_key(connection, values, generate_key(), RING, 1.0)
+    with pytest.raises(ConfigError) as raised:
+        await build(sql_engine, tmp_path, operator)
+    assert "which the admin API made" in raised.value.message
+    assert "rename it in apex.yaml" in raised.value.hint
 
 
 async def test_estimates_can_be_switched_off(sql_engine: AsyncEngine, tmp_path: Path) -> None:

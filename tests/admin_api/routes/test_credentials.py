@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from policies.credential_store import open_credentials
 from storage.tables import audit_log
-from tests.admin_api.conftest import KEY_RING, Admin
+from tests.admin_api.conftest import Admin
 
 SECRET = "sk-proj-a-secret-of-acme-1234"
 NEXT = "sk-proj-the-next-secret-9876"
@@ -26,7 +26,7 @@ async def acme(admin: Admin) -> Admin:
 
 async def secrets_of(admin: Admin) -> dict[tuple[str, str], str]:
     async with admin.sql.connect() as connection:
-        found = await open_credentials(connection, KEY_RING)
+        found = await open_credentials(connection, admin.key_ring)
     return {(each.tenant, each.name): each.secret for each in found}
 
 
