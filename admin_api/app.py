@@ -22,6 +22,7 @@ from admin_api.routes import (
     credentials,
     health,
     keys,
+    master_key,
     model_changes,
     price_changes,
     prices,
@@ -58,6 +59,7 @@ RESOURCES: tuple[calls.Route, ...] = (
     *upstreams.ROUTES,
     *model_changes.ROUTES,
     *price_changes.ROUTES,
+    *master_key.ROUTES,
 )
 
 server_logger = logging.getLogger(f"{__name__}.server")

@@ -45,8 +45,8 @@ NOTHING_KEPT = KeptKeys()
 class KeyRing:
     """Derives one key per purpose by HKDF-SHA256 (RFC 5869); none of them reveals another.
 
-    It seals under the current master key (`key_id`) and opens what any of them has sealed. `base` is
-    the one from which those keys are derived that a rotation must not change.
+    It seals under the current master key (`key_id`) and opens what any of them has sealed. From
+    `base` those keys are derived that a rotation must not change.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class KeyRing:
 
     def seal(self, purpose: str, plaintext: bytes) -> bytes:
         """Encrypt with AES-256-GCM; only the same purpose and master key open it again."""
-        header = _header_of(self.key_id)
+        header = seal_header(self.key_id)
         nonce = secrets.token_bytes(_NONCE_BYTES)
         key = self._derive(self.key_id, "seal", purpose)
         return header + nonce + AESGCM(key).encrypt(nonce, plaintext, header + purpose.encode())
@@ -133,7 +133,7 @@ class KeyRing:
         try:
             if key_id not in self._master_keys:
                 raise InvalidTag
-            header = _header_of(key_id)
+            header = seal_header(key_id)
             body = sealed[len(header) :]
             nonce, ciphertext = body[:_NONCE_BYTES], body[_NONCE_BYTES:]
             if len(nonce) < _NONCE_BYTES:
@@ -143,8 +143,8 @@ class KeyRing:
         except InvalidTag:
             raise ConfigError(
                 f"the sealed {purpose} cannot be opened with master key {', '.join(self.key_ids)}",
-                "it is damaged or was sealed under another APEX_MASTER_KEY: restore that key, or "
-                "delete the file and start the control plane, which writes it anew",
+                "it is damaged or was sealed under another APEX_MASTER_KEY: set that key again, "
+                "APEX_MASTER_KEYS takes several; a snapshot may be deleted: it is written anew",
             ) from None
 
     def _stay(self, purpose: str, subject: str) -> bytes:
@@ -163,7 +163,8 @@ class KeyRing:
         return derived
 
 
-def _header_of(key_id: str) -> bytes:
+def seal_header(key_id: str) -> bytes:
+    """What everything begins with that this master key has sealed."""
     encoded = key_id.encode()
     return _SEAL_FORMAT + bytes([len(encoded)]) + encoded
 

@@ -101,6 +101,18 @@ async def read_data_keys(
     return found
 
 
+async def reseal_data_key(
+    connection: AsyncConnection, data_key: DataKey, key_ring: KeyRing
+) -> None:
+    """Seal a stored data key under the current master key; nothing happens when it is gone."""
+    sealed = key_ring.seal(_purpose(data_key.tenant, data_key.data_key_id), data_key.key)
+    query = sa.update(tenant_keys).where(
+        tenant_keys.c.tenant == data_key.tenant,
+        tenant_keys.c.data_key_id == data_key.data_key_id,
+    )
+    await connection.execute(query.values(sealed=sealed, master_key_id=key_ring.key_id))
+
+
 def open_data_key(row: sa.RowMapping, key_ring: KeyRing) -> DataKey:
     """The data key of a row. ConfigError when its master key is not set."""
     tenant, data_key_id = row["tenant"], row["data_key_id"]

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from config.clock import Clock
 from config.operator import OperatorConfig, UpstreamConfig
 from config.provider_kinds import MOCK_KIND
-from config.secrets import KeyRing
+from config.secrets import KeyRing, sealed_under
 from config.settings import Settings
 from policies.declared import load_declared
 from policies.snapshot import Snapshot, dump_snapshot, read_snapshot_file, write_snapshot_file
@@ -70,6 +70,8 @@ class SnapshotKeeper:
         number = held.number + 1 if held else 1
         built = await build_snapshot(sources, self._engine, number, self._clock)
         if held is not None and _is_same(held, built.snapshot):
+            if sealed_under(path.read_bytes()) != self._key_ring.key_id:
+                write_snapshot_file(path, held, self._key_ring)
             os.utime(path)  # as new as apex.yaml: a lone proxy need not have it built again
             return KeptSnapshot(held, is_new=False, new_keys=built.new_keys)
         write_snapshot_file(path, built.snapshot, self._key_ring)
