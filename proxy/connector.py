@@ -13,7 +13,7 @@ from aiohttp.connector import AddrInfoType
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from config.base_urls import check_public_host
+from config.base_urls import BaseUrlError, check_base_url, check_public_host
 from config.errors import ConfigError
 from config.public_addresses import is_public_address
 
@@ -59,6 +59,14 @@ def open_public_socket(address_info: AddrInfoType) -> socket.socket:
     if not is_public_address(str(address[0])):
         raise ForbiddenAddressError(f"{address[0]} is not a public address")
     return socket.socket(family, kind, protocol)
+
+
+def check_upstream_text(base_url: str, *, allows_private: bool) -> None:
+    """Refuse an address that two parsers could read in two ways; raises ConfigError."""
+    try:
+        check_base_url(base_url, allows_private=allows_private)
+    except BaseUrlError as error:
+        raise ConfigError(f"base_url: {error.message}", error.hint) from None
 
 
 def check_upstream_url(url: URL, *, allows_private: bool) -> None:

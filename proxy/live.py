@@ -21,7 +21,7 @@ from optimizer.session import draw_arms, unit_draw
 from policies.model import Policy
 from policies.snapshot import Snapshot, Target, Upstream, read_snapshot_file
 from proxy.callers import CallerBook
-from proxy.connector import check_upstream_url
+from proxy.connector import check_upstream_text, check_upstream_url
 from proxy.own_models import Models, OwnModels
 from proxy.providers.addresses import AddressBook, fixed_headers
 from proxy.providers.bedrock import ConverseCalls
@@ -223,6 +223,8 @@ def open_door(upstream: Upstream, tenant: str = "") -> UpstreamDoor:
     """Prepare the addresses and headers of one upstream; raises ConfigError on a forbidden one."""
     is_mock = upstream.kind == MOCK_KIND
     allows_private = upstream.allow_private or is_mock
+    if upstream.base_url:
+        check_upstream_text(upstream.base_url, allows_private=allows_private)
     addresses = AddressBook(upstream)
     if addresses.base.host or upstream.base_url:
         check_upstream_url(addresses.base, allows_private=allows_private)
