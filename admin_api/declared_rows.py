@@ -17,6 +17,13 @@ async def check_tenant(call: Call, under_way: Change) -> str:
     return name
 
 
+def refuse_more_than(most: int, count: int, what: str) -> None:
+    """A tenant's part of the snapshot is bounded. AdminError 409."""
+    if count >= most:
+        message = f"there are {count} of them, and {most} is the most"
+        raise AdminError(409, "too_many", message, f"remove a {what} that is not needed")
+
+
 def not_found(what: str, name: str) -> AdminError:
     """The 404 of one item."""
     message = f"there is no {what} {name[:200]!r}"

@@ -75,6 +75,12 @@ async def find_bound(
     return list((await connection.execute(query.order_by(credentials.c.name))).scalars())
 
 
+async def count_credentials(connection: AsyncConnection, tenant: str) -> int:
+    """How many the tenant has."""
+    query = sa.select(sa.func.count()).where(credentials.c.tenant == tenant)
+    return int((await connection.execute(query)).scalar_one())
+
+
 async def insert_credential(
     connection: AsyncConnection,
     values: Mapping[str, str],

@@ -59,6 +59,12 @@ async def list_upstreams(
     return list((await connection.execute(query)).mappings().all())
 
 
+async def count_upstreams(connection: AsyncConnection, tenant: str) -> int:
+    """How many the tenant has."""
+    query = sa.select(sa.func.count()).where(upstreams.c.tenant == tenant)
+    return int((await connection.execute(query)).scalar_one())
+
+
 async def read_documents(connection: AsyncConnection, where: DocumentTable) -> list[Row]:
     """All rows, in the order of their names."""
     keys = [where.table.c[key] for key in where.keys]

@@ -5,6 +5,7 @@ started with. An older number never replaces a newer one.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +20,7 @@ from ledger.price_hosts import OWN_KEY_MARK
 from optimizer.decision import Draws
 from optimizer.session import draw_arms, unit_draw
 from policies.model import Policy
-from policies.snapshot import Snapshot, Target, Upstream, read_snapshot_file
+from policies.snapshot import Credential, Snapshot, Target, Upstream, read_snapshot_file
 from proxy.callers import CallerBook
 from proxy.connector import check_upstream_text, check_upstream_url
 from proxy.own_models import Models, OwnModels
@@ -83,9 +84,9 @@ class LiveSnapshot:
         self.book = book
         key_ring = key_ring.with_kept(snapshot.kept_keys)
         self.peppers = _peppers_of(snapshot, key_ring)
-        self.doors = {name: open_door(upstream) for name, upstream in snapshot.upstreams.items()}
+        self.doors = Doors(snapshot.upstreams)
         self._own_models = _open_own(snapshot, self.doors)
-        self.places = {name: _place_of(door) for name, door in self.doors.items()}
+        self.places = Places(self.doors)
         self.forms: dict[tuple[object, ...], EventForm] = {}  # of usage events, see event_drafts.py
         self._targets: dict[tuple[str, ...], tuple[Target, ...]] = {}
         self._key_ring = key_ring
@@ -167,24 +168,55 @@ def _peppers_of(snapshot: Snapshot, key_ring: KeyRing) -> dict[str, bytes]:
     return {each: key_ring.pepper_of(each or snapshot.pepper_id) for each in ids | {""}}
 
 
-def _open_own(snapshot: Snapshot, doors: dict[str, UpstreamDoor]) -> dict[str, OwnModels]:
+class Doors(dict[str, UpstreamDoor]):
+    """Doors by name. Those that only have another key than a shared one open when first used."""
+
+    def __init__(self, shared: Mapping[str, Upstream]) -> None:
+        super().__init__({name: open_door(upstream) for name, upstream in shared.items()})
+        self._waiting: dict[str, Credential] = {}  # there may be thousands
+
+    def bind(self, credential: Credential, shared: str) -> str:
+        """Have a tenant's key stand behind a shared upstream; the name of that door."""
+        name = f"{credential.tenant}{OWN_KEY_MARK}{shared}"
+        self._waiting[name] = credential
+        return name
+
+    def __missing__(self, name: str) -> UpstreamDoor:
+        credential = self._waiting[name]
+        shared = self[name.partition(OWN_KEY_MARK)[2]].upstream
+        upstream = replace(shared, name=name, api_key=credential.api_key)
+        door = self[name] = open_door(upstream, credential.tenant)
+        return door
+
+
+class Places(dict[str, Place]):
+    """Who serves behind each door, made when first asked for."""
+
+    def __init__(self, doors: Doors) -> None:
+        super().__init__({name: _place_of(door) for name, door in doors.items()})
+        self._doors = doors
+
+    def __missing__(self, name: str) -> Place:
+        place = self[name] = _place_of(self._doors[name])
+        return place
+
+
+def _open_own(snapshot: Snapshot, doors: Doors) -> dict[str, OwnModels]:
     """Add the doors that are one tenant's alone; return the models of those who have any."""
-    shared = list(doors.values())
+    shared: dict[tuple[str, str], list[str]] = {}
+    for name, door in doors.items():
+        shared.setdefault(binding_of(door), []).append(name)
     tenants = {each.tenant for each in snapshot.credentials}
     tenants |= {each.tenant for each in snapshot.own_upstreams}
     own = {tenant: OwnModels(snapshot.models) for tenant in tenants}
     for declared in snapshot.own_upstreams:
-        door = _open_or_leave(declared.upstream, declared.tenant)
-        if door is not None:
-            doors[declared.upstream.name] = door
+        opened = _open_or_leave(declared.upstream, declared.tenant)
+        if opened is not None:
+            doors[declared.upstream.name] = opened
             own[declared.tenant].add(declared.upstream.name, declared.models)
     for credential in snapshot.credentials:
-        for door in shared:
-            if binding_of(door) == (credential.provider, credential.host):
-                name = f"{credential.tenant}{OWN_KEY_MARK}{door.upstream.name}"
-                upstream = replace(door.upstream, name=name, api_key=credential.api_key)
-                doors[name] = open_door(upstream, credential.tenant)
-                own[credential.tenant].bound[door.upstream.name] = name
+        for name in shared.get((credential.provider, credential.host), ()):
+            own[credential.tenant].bound[name] = doors.bind(credential, name)
     return own
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from admin_api.calls import Answer, Call, Route, Strict
 from admin_api.changes import change, check_version
-from admin_api.declared_rows import check_tenant, name_taken, not_found
+from admin_api.declared_rows import check_tenant, name_taken, not_found, refuse_more_than
 from admin_api.errors import AdminError
 from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
@@ -23,6 +23,7 @@ from config.provider_kinds import KNOWN_KINDS
 from policies.credential_store import (
     DataKeyRaceError,
     Row,
+    count_credentials,
     delete_credential,
     find_bound,
     find_credential,
@@ -33,6 +34,8 @@ from policies.credential_store import (
 from policies.upstream_documents import SMALL_NAME
 
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::[1-9][0-9]{0,4})?")
+
+MOST_CREDENTIALS = 100  # of a tenant
 
 
 def _check_secret(value: str) -> str:
@@ -102,6 +105,8 @@ async def make(call: Call) -> Answer:
     try:
         async with change(call, "credential.create", f"credentials/{body.name}") as under_way:
             tenant = await check_tenant(call, under_way)
+            held = await count_credentials(under_way.connection, tenant)
+            refuse_more_than(MOST_CREDENTIALS, held, "credential")
             host = check_place(body)
             bound = await find_bound(under_way.connection, tenant, body.provider, host)
             if tenant and bound:

@@ -17,6 +17,7 @@ from admin_api.declared_rows import (
     check_tenant,
     name_taken,
     not_found,
+    refuse_more_than,
 )
 from admin_api.errors import AdminError
 from admin_api.paging import Page, PageQuery, page_of, position_of
@@ -28,6 +29,7 @@ from policies.document_store import (
     MODELS,
     UPSTREAMS,
     Row,
+    count_upstreams,
     delete_document,
     find_document,
     insert_document,
@@ -36,6 +38,8 @@ from policies.document_store import (
     replace_document,
 )
 from policies.upstream_documents import SMALL_NAME, StoredUpstream, check_upstream
+
+MOST_UPSTREAMS = 100  # of a tenant
 
 
 class UpstreamChange(StoredUpstream, Strict):
@@ -90,6 +94,8 @@ async def make(call: Call) -> Answer:
     try:
         async with change(call, "upstream.create", f"upstreams/{body.name}") as under_way:
             tenant = await check_tenant(call, under_way)
+            held = await count_upstreams(under_way.connection, tenant)
+            refuse_more_than(MOST_UPSTREAMS, held, "upstream")
             document = _checked(StoredUpstream(**body.model_dump(exclude={"name"})), tenant)
             place, values = (tenant, body.name), {"document": document.model_dump(mode="json")}
             now = call.context.clock.now()

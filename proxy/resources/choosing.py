@@ -50,7 +50,10 @@ def _choose(live: LiveSnapshot, model: str, pinned: Owner | None, tenant: str) -
 
 
 def _pinned(live: LiveSnapshot, model: str, pinned: Owner, models: Models) -> Choice:
-    door = live.doors.get(pinned.upstream)
+    try:
+        door = live.doors[pinned.upstream]
+    except KeyError:
+        door = None
     if door is None or door.tenant not in ("", pinned.tenant):
         raise GatewayError(
             404,

@@ -213,6 +213,21 @@ def test_figures_name_the_door_that_was_used(live: LiveSnapshot) -> None:
     assert [live.whose_models(name) for name in ("acme", "initech")] == ["acme", ""]
 
 
+def test_doors_of_other_keys_open_when_they_are_first_used(book: PriceBook) -> None:
+    many = tuple(
+        Credential(f"t{number}", "openai", "api.openai.com", f"sk-of-t{number}")
+        for number in range(1000)
+    )
+    live = live_snapshot(book, credentials=many)
+    assert list(live.doors) == ["openai"], "a new snapshot must not hold up the loop"
+    door = live.doors["t7@openai"]
+    assert door.headers["Authorization"] == "Bearer sk-of-t7"
+    assert (door.tenant, live.doors["t7@openai"] is door) == ("t7", True)
+    assert live.places["t8@openai"].upstream == "t8@openai"
+    with pytest.raises(KeyError):
+        live.doors["t1000@openai"]
+
+
 def test_passthrough_chooses_among_the_tenants_doors(live: LiveSnapshot) -> None:
     assert choose_upstream(live, "house", None, "acme").door.upstream.name == "acme/house"
     assert choose_upstream(live, "house", None, "initech").door.upstream.name == "openai"

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from admin_api.routes import credentials
 from policies.credential_store import open_credentials
 from storage.tables import audit_log
 from tests.admin_api.conftest import Admin
@@ -119,3 +120,11 @@ async def test_each_change_is_in_the_tenants_audit_log(acme: Admin) -> None:
         query = sa.select(audit_log.c.action).where(audit_log.c.chain == "acme")
         actions = (await connection.execute(query)).scalars().all()
     assert actions == ["credential.create", "credential.rotate", "credential.delete"]
+
+
+async def test_a_tenant_has_a_bounded_number(acme: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "MOST_CREDENTIALS", 1)
+    other = {**NEW, "name": "other", "provider": "groq"}
+    assert (await acme.ask(PLACE, "POST", json=NEW))[0] == 201
+    status, problem = await acme.ask(PLACE, "POST", json=other)
+    assert (status, problem["code"]) == (409, "too_many")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from admin_api.routes import upstreams
 from config.operator_model import UpstreamConfig
 from policies.document_store import UPSTREAMS, insert_document
 from tests.admin_api.conftest import Admin
@@ -106,3 +107,12 @@ async def test_an_upstream_that_serves_a_model_is_kept(acme: Admin) -> None:
     assert (status, problem["code"]) == (409, "upstream_in_use")
     assert (await acme.ask("/admin/v1/models/house", "DELETE"))[0] == 204
     assert (await acme.ask(f"{SHARED}/eu", "DELETE"))[0] == 204
+
+
+async def test_a_tenant_has_a_bounded_number(acme: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstreams, "MOST_UPSTREAMS", 2)
+    statuses = [
+        (await acme.ask(OWN, "POST", json={**NEW, "name": f"u{number}"}))[0] for number in range(3)
+    ]
+    assert statuses == [201, 201, 409]
+    assert (await acme.ask(SHARED, "POST", json=NEW))[0] == 201, "each tenant has its own count"
