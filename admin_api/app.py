@@ -22,12 +22,16 @@ from admin_api.routes import (
     audit,
     cache,
     conservation,
+    credentials,
     docs,
     health,
     invitations,
     keys,
+    master_key,
     members,
+    model_changes,
     models,
+    price_changes,
     prices,
     projects,
     requests,
@@ -35,6 +39,7 @@ from admin_api.routes import (
     settings,
     tenants,
     tiers,
+    upstreams,
     usage,
     users,
 )
@@ -62,6 +67,11 @@ RESOURCES: tuple[calls.Route, ...] = (
     *audit.ROUTES,
     *settings.ROUTES,
     *conservation.ROUTES,
+    *credentials.ROUTES,
+    *upstreams.ROUTES,
+    *model_changes.ROUTES,
+    *price_changes.ROUTES,
+    *master_key.ROUTES,
 )
 
 documentation = docs.Documentation(lambda: RESOURCES)

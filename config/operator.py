@@ -7,8 +7,9 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
+from config.base_urls import BaseUrlError, check_base_url
 from config.errors import ConfigError, suggest
 from config.operator_model import (
     CacheConfig,
@@ -243,35 +244,9 @@ class _Checks:
 
     def _check_base_url(self, path: KeyPath, url: str, is_private_allowed: bool) -> str:
         try:
-            parts = urlsplit(url)
-            is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            is_url = False
-        if not is_url or not url.isascii() or not url.isprintable() or " " in url:
-            raise self._refuse(path, "not an http(s) URL", f"write it as in {OPENAI_BASE_URL}")
-        if "@" in parts.netloc or "?" in url or "#" in url:
-            raise self._refuse(
-                path,
-                "a base_url has no user, query or fragment",
-                "keep scheme, host, port and path; the credential goes into api_key",
-            )
-        if not is_private_allowed:
-            self._check_public(path, parts)
-        return url.rstrip("/")
-
-    def _check_public(self, path: KeyPath, parts: SplitResult) -> None:
-        if _is_private(parts.hostname or ""):
-            raise self._refuse(
-                path,
-                f"{parts.hostname} is not a public address",
-                "add allow_private: true to this upstream if it is meant to be reached there",
-            )
-        if parts.scheme == "http":
-            raise self._refuse(
-                path,
-                "plain http would show the credential to the network",
-                "use https, or add allow_private: true to this upstream",
-            )
+            return check_base_url(url, allows_private=is_private_allowed)
+        except BaseUrlError as error:
+            raise self._refuse(path, error.message, error.hint) from None
 
     def _refuse(self, path: KeyPath, message: str, hint: str) -> ConfigError:
         return refuse_at(self._document, path, message, hint)
@@ -302,11 +277,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _is_private(host: str) -> bool:
-    """What the text alone tells; the connector checks the address a name leads to."""
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))

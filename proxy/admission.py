@@ -174,7 +174,7 @@ class Admission:
             raise closed()
         token = token or bearer_of(headers)
         try:
-            key = identify_token(token, live.snapshot, live.pepper)
+            key = identify_token(token, live.snapshot, live.peppers)
             check_expiry(key, self.clock.now())
         except UnknownKeyError as error:
             self.metrics.count("apex_auth_failures_total")

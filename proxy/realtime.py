@@ -74,11 +74,7 @@ class Realtime:
         if not ctx.model:
             message, hint = "The query names no model.", "Add ?model=... to the address."
             raise InvalidRequestError(message, hint, param="model")
-        if ctx.key is not None:
-            check_model(ctx.key, ctx.endpoint, ctx.model)
-        if ctx.model not in ctx.live.snapshot.models and not ctx.live.snapshot.default_upstream:
-            raise unknown_model(ctx.model, ctx.live.snapshot.models)
-        choice = choose_upstream(ctx.live, ctx.model, None)
+        choice = _choose(ctx)
         target = Target(choice.door.upstream.name, choice.model)
         await self.admission.governor.admit_session(ctx, target)
         upstream = await self._connect(ctx, request, choice)
@@ -253,6 +249,17 @@ async def _pass_on(
                 await sink.send_bytes(message.data)
         except (ConnectionError, RuntimeError):
             return  # the other side has gone
+
+
+def _choose(ctx: RequestContext) -> Choice:
+    """Return where the session goes; raises 403 or 404 for a model the caller may not use."""
+    if ctx.key is None:
+        raise RuntimeError("a session needs a key")
+    check_model(ctx.key, ctx.endpoint, ctx.model)
+    models = ctx.live.models_of(ctx.key.tenant)
+    if ctx.model not in models and not ctx.live.snapshot.default_upstream:
+        raise unknown_model(ctx.model, models)
+    return choose_upstream(ctx.live, ctx.model, None, ctx.key.tenant)
 
 
 def _plain_headers(request: web.Request) -> dict[str, str]:
