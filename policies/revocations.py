@@ -11,7 +11,7 @@ import orjson
 
 from config.errors import ConfigError
 from config.files import write_atomically
-from config.secrets import KeyRing
+from config.secrets import KeyRing, sealed_under
 
 FILE_NAME = "revocations.sealed"
 SEAL_PURPOSE = "revocations"
@@ -38,6 +38,12 @@ def add_revocation(path: Path, key_ring: KeyRing, key_id: str, now: float) -> No
     kept = {name: at for name, at in held.items() if at > now - KEPT_S}
     newest = dict(sorted(kept.items(), key=lambda each: each[1])[-MOST_KEPT:])
     _write(path, key_ring, newest)
+
+
+def reseal_revocations(path: Path, key_ring: KeyRing) -> None:
+    """Seal the file under the current master key, where an older one sealed it. ConfigError."""
+    if path.exists() and sealed_under(path.read_bytes()) != key_ring.key_id:
+        _write(path, key_ring, read_revocations(path, key_ring))
 
 
 def _write(path: Path, key_ring: KeyRing, moments: Mapping[str, float]) -> None:

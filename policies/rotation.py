@@ -7,6 +7,7 @@ transaction of its own, so that it can end anywhere and be taken up again.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +17,8 @@ from config.secrets import KeyRing, seal_header, sealed_under
 from policies.credential_store import place_of
 from policies.kept_keys import read_kept_keys, read_sealed, write_kept_keys
 from policies.sealing import DataKey, find_or_make_data_key, open_data_key, reseal_data_key
+from policies.signing_key_store import PURPOSE as SNAPSHOTS
+from policies.signing_key_store import SEAL_PURPOSE as SNAPSHOT_KEY_PURPOSE
 from storage.tables import (
     api_keys,
     credentials,
@@ -38,15 +41,20 @@ class SealedColumn:
 
     column: "sa.Column[bytes]"
     keys: tuple[str, ...]
-    purpose: Callable[[Mapping[str, str]], str]
+    purpose: Callable[[Mapping[str, Any]], str]
+
+
+def _purpose_of_signing_key(row: Mapping[str, Any]) -> str:
+    """Two kinds of keys share the table: the one that signs snapshots, and those of tokens."""
+    if row["purpose"] == SNAPSHOTS:
+        return SNAPSHOT_KEY_PURPOSE
+    return f"signing key {row['key_id']}"
 
 
 # Whoever seals a column adds it here, with the purpose it was sealed for.
 SEALED_COLUMNS = (
     SealedColumn(users.c.totp_secret_sealed, ("user_id",), lambda row: f"totp {row['user_id']}"),
-    SealedColumn(
-        signing_keys.c.private_key_sealed, ("key_id",), lambda row: f"signing key {row['key_id']}"
-    ),
+    SealedColumn(signing_keys.c.private_key_sealed, ("key_id",), _purpose_of_signing_key),
     SealedColumn(logins.c.sealed, ("state_hash",), lambda _: "login"),
     SealedColumn(
         idempotent_calls.c.answer_sealed, ("caller", "idempotency_key"),
@@ -201,20 +209,20 @@ async def _reseal_rows(
 ) -> int:
     table = each.column.table
     names = [table.c[name] for name in each.keys]
-    query = sa.select(*names, each.column.label("sealed")).where(_is_stale(each, key_ring))
+    query = sa.select(table).where(_is_stale(each, key_ring))
     rows = (await connection.execute(query.order_by(*names).limit(MOST_LOOKED_AT))).mappings().all()
     done = 0
     for row in rows:
         if done >= most:
             break
-        purpose = each.purpose({name: row[name] for name in each.keys})
+        purpose, held = each.purpose(dict(row)), row[each.column.name]
         try:
-            sealed = key_ring.seal(purpose, key_ring.unseal(purpose, row["sealed"]))
+            sealed = key_ring.seal(purpose, key_ring.unseal(purpose, held))
         except ConfigError:
             continue  # damaged, or of a master key that is not set
         at_row = sa.and_(*(table.c[name] == row[name] for name in each.keys))
         # Or it was replaced meanwhile, and that is sealed under the current key already.
-        query_row = sa.update(table).where(at_row, each.column == row["sealed"])
+        query_row = sa.update(table).where(at_row, each.column == held)
         await connection.execute(query_row.values({each.column.name: sealed}))
         done += 1
     return done

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from config.errors import ConfigError
 from config.files import write_atomically
-from config.secrets import KeyRing
+from config.secrets import KeyRing, sealed_under
 
 PIN_FILE = "snapshot-key.sealed"
 PIN_PURPOSE = "snapshot-key"
@@ -94,3 +94,11 @@ def read_pin(home: Path, key_ring: KeyRing) -> bytes | None:
         hint = "make APEX_HOME readable for this user"
         raise ConfigError(f"cannot read {home / PIN_FILE}: {error.strerror}", hint) from error
     return key_ring.unseal(PIN_PURPOSE, sealed)
+
+
+def reseal_pin(home: Path, key_ring: KeyRing) -> None:
+    """Seal the pin under the current master key, where an older one sealed it. ConfigError."""
+    public_key = read_pin(home, key_ring)
+    if public_key is None or sealed_under((home / PIN_FILE).read_bytes()) == key_ring.key_id:
+        return
+    write_pin(home, public_key, key_ring)

@@ -93,7 +93,8 @@ async def _wait_for_files(settings: Settings, ring: KeyRing, *, is_running: bool
 def stale_files(settings: Settings, ring: KeyRing) -> Iterator[str]:
     """Names of sealed files under the home that another master key than the current one sealed."""
     unmetered = places.unmetered_directory(settings)
-    for path in (places.snapshot_path(settings), *sorted(unmetered.glob("proxy-*/*"))):
+    home = sorted(settings.home.glob("*.sealed"))  # the snapshot, whom to trust, what was revoked
+    for path in (*home, *sorted(unmetered.glob("proxy-*/*"))):
         try:
             with path.open("rb") as file:
                 key_id = sealed_under(file.read(64))

@@ -18,7 +18,7 @@ from config.provider_kinds import MOCK_KIND
 from config.secrets import KeyRing, sealed_under
 from config.settings import Settings
 from policies.declared import load_declared
-from policies.revocations import read_revocations
+from policies.revocations import read_revocations, reseal_revocations
 from policies.signing_key_store import load_signer
 from policies.snapshot import (
     Snapshot,
@@ -27,7 +27,7 @@ from policies.snapshot import (
     write_snapshot_file,
 )
 from policies.snapshot_builder import BuildMemory, SnapshotSources, build_snapshot
-from policies.snapshot_signing import SnapshotSigner, read_pin
+from policies.snapshot_signing import SnapshotSigner, read_pin, reseal_pin
 from roles import places
 from storage.tables import BY_API
 
@@ -82,6 +82,9 @@ class SnapshotKeeper:
         held = await asyncio.to_thread(self._read_held)
         async with self._engine.begin() as connection:
             signer = await load_signer(connection, self._key_ring, self._clock.now())
+        # An older master key may be unset once nothing on disk is sealed under it.
+        reseal_pin(path.parent, self._key_ring)
+        reseal_revocations(places.revocations_path(self._settings), self._key_ring)
         revoked = read_revocations(places.revocations_path(self._settings), self._key_ring)
         sources = SnapshotSources(
             self._settings, operator, self._key_ring, revoked, memory=self._memory

@@ -15,7 +15,8 @@ from policies.rotation import (
     count_remaining,
     rotate_some,
 )
-from storage.tables import credentials, idempotent_calls, tenant_keys, tenants, users
+from policies.signing_key_store import load_signer
+from storage.tables import credentials, idempotent_calls, signing_keys, tenant_keys, tenants, users
 
 OLD = KeyRing(b"o" * 32)
 BOTH = KeyRing(b"n" * 32, "k2", {"k1": b"o" * 32})
@@ -85,6 +86,23 @@ async def test_everything_opens_at_every_step_and_then_without_the_old_key(
         keys = (await connection.execute(sa.select(tenant_keys))).mappings().all()
         assert {key["master_key_id"] for key in keys} == {"k2"}
         assert all(sealed_under(key["sealed"]) == "k2" for key in keys)
+
+
+async def test_keys_that_sign_snapshots_and_tokens_are_moved_each_in_its_way(
+    sql_engine: AsyncEngine,
+) -> None:
+    async with sql_engine.begin() as connection:
+        signer = await load_signer(connection, OLD, NOW)
+        token_key = {"key_id": "t1", "purpose": "tokens", "public_key": "pem", "created_at": MOMENT,
+                     "private_key_sealed": OLD.seal("signing key t1", b"private")}  # fmt: skip
+        await connection.execute(sa.insert(signing_keys).values(token_key))
+    await rotate(sql_engine)
+    async with sql_engine.begin() as connection:
+        assert (await load_signer(connection, NEW, NOW)).public_key == signer.public_key
+        query = sa.select(signing_keys.c.private_key_sealed).where(signing_keys.c.key_id == "t1")
+        sealed = (await connection.execute(query)).scalar_one()
+        assert (await count_remaining(connection, NEW)).total == 0
+    assert NEW.unseal("signing key t1", sealed) == b"private"
 
 
 async def test_data_keys_are_other_ones_afterwards(sql_engine: AsyncEngine) -> None:

@@ -9,7 +9,9 @@ import pytest
 from config.errors import ConfigError
 from config.secrets import load_key_ring
 from config.settings import Settings, load_settings
+from policies.revocations import add_revocation, read_revocations
 from policies.snapshot import read_snapshot_file
+from policies.snapshot_signing import read_pin
 from roles import places, rotating
 from roles.prepare import build_once
 
@@ -39,12 +41,17 @@ def test_the_old_key_opens_everything_until_then_and_nothing_after(
     old = settings_with(tmp_path, f"k1:{OLD}")
     built = asyncio.run(build_once(old))
     both = settings_with(tmp_path, f"k2:{NEW},k1:{OLD}")
-    assert list(rotating.stale_files(both, load_key_ring(both))) == ["snapshot.sealed"]
+    add_revocation(places.revocations_path(old), load_key_ring(old), "abcdefgh", 1_795_600_000.0)
+    assert sorted(rotating.stale_files(both, load_key_ring(both))) == [
+        "revocations.sealed", "snapshot-key.sealed", "snapshot.sealed",
+    ]  # fmt: skip
     assert rotate(both) == 0
     assert "nothing needs another master key than k2" in capsys.readouterr().out
     new = settings_with(tmp_path, f"k2:{NEW}")
     ring = load_key_ring(new)
-    snapshot = read_snapshot_file(places.snapshot_path(new), ring)
+    snapshot = read_snapshot_file(places.snapshot_path(new), ring, read_pin(new.home, ring))
+    assert set(read_revocations(places.revocations_path(new), ring)) == {"abcdefgh"}
+    assert read_pin(new.home, ring) is not None
     assert snapshot.keys_by_id == built.snapshot.keys_by_id, "keys work as before"
     assert rotate(new) == 0
     assert "moved" not in capsys.readouterr().out
