@@ -40,7 +40,8 @@ tenants:
 IDENTITY = """
 identity:
   public_url: https://apex.acme.com
-  issuers: {{local: {{issuer: "https://127.0.0.1:1", client_id: apex, client_secret: "env:PLANTED_OIDC"}}}}
+  issuers:
+    local: {{issuer: "https://127.0.0.1:1", client_id: apex, client_secret: "env:PLANTED_OIDC"}}
 """
 
 
