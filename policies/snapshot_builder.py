@@ -38,6 +38,8 @@ class BuildMemory:
 
     reader: StateReader = field(default_factory=StateReader, repr=False)
     records: Known = field(default_factory=dict, repr=False)
+    book: PriceBook | None = field(default=None, repr=False)
+    book_made_of: tuple[Path, int, OperatorConfig] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +178,16 @@ def _declared_projects(declared: dict[str, TenantConfig]) -> list[Row]:
 
 
 def _make_price_book(sources: SnapshotSources) -> PriceBook:
-    base = read_document(sources.price_book_path)
+    """Worked out again when the file or its overrides may be others than the last time."""
+    memory, path = sources.memory, sources.price_book_path
     directory = sources.settings.home / PRICE_BOOKS_DIRECTORY
-    return write_effective_book(sources.operator, base, directory)
+    held, made_of = memory.book, (path, path.stat().st_mtime_ns, sources.operator)
+    is_same = held is not None and memory.book_made_of == made_of
+    if held is not None and is_same and (directory / f"{held.hash}.json").exists():
+        return held
+    book = write_effective_book(sources.operator, read_document(path), directory)
+    memory.book, memory.book_made_of = book, made_of
+    return book
 
 
 def _declared_tenants(settings: Settings, operator: OperatorConfig) -> dict[str, TenantConfig]:

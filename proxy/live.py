@@ -243,7 +243,7 @@ class SnapshotHolder:
         self.clock = clock
         self.epoch = ""
         self.freshness = Freshness(clock, max_stale_s, age_on_disk(home, clock))
-        self._whole = self._read()
+        self._whole = self._read(None)
         self.live = self._build(is_closed=self.freshness.is_over)
 
     def refresh(self) -> bool:
@@ -255,7 +255,7 @@ class SnapshotHolder:
         """Read what is on disk, unless it was read before; may run on a thread. ConfigError."""
         if self._written_ns() == self._seen_ns != 0:
             return None
-        whole = self._read()
+        whole = self._read(self._whole.book)
         LiveSnapshot(whole.snapshot, whole.book, self._key_ring)  # all its doors can be opened
         return whole
 
@@ -300,10 +300,11 @@ class SnapshotHolder:
             whole.snapshot, whole.book, self._key_ring, self._revoked, is_closed=is_closed
         )
 
-    def _read(self) -> "Whole":
+    def _read(self, book: PriceBook | None) -> "Whole":
         self._seen_ns = self._written_ns()
         snapshot = read_snapshot_file(self._path, self._key_ring, self._trusted)
-        book = load_price_book(self._home / "price-books" / f"{snapshot.price_book}.json")
+        if book is None or book.hash != snapshot.price_book:
+            book = load_price_book(self._home / "price-books" / f"{snapshot.price_book}.json")
         return Whole(snapshot, book)
 
     def _written_ns(self) -> int:
