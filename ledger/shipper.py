@@ -42,7 +42,7 @@ class ShipperOptions:
     """Batches are bounded in records and bytes; shipped segments stay `retention_s` on disk."""
 
     batch_events: int = 5000
-    batch_bytes: int = 8 * 1024 * 1024
+    batch_bytes: int = 4 * 1024 * 1024  # held twice while it is sent
     interval_s: float = 0.2
     retention_s: float = 7 * 86_400.0
 
