@@ -16,7 +16,8 @@ from policies.model import Policy
 from policies.revocations import add_revocation
 from policies.snapshot import Target, TenantRecord, write_snapshot_file
 from policies.snapshot_signing import SnapshotSigner
-from proxy.live import NOWHERE, SnapshotHolder, open_door
+from proxy.live import NOWHERE, open_door
+from proxy.snapshot_holder import SnapshotHolder
 from tests.policies.samples import SIGNER
 from tests.proxy.samples import (
     KEY_RING,
