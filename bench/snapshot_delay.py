@@ -97,6 +97,8 @@ async def measure(directory: Path, keys: int, changes: int) -> dict[str, list[fl
         probe = Probe(directory, session)
         await probe.post("/admin/v1/tenants", {"name": "acme"})
         await add_keys(directory, keys)
+        first = await probe.post(KEYS, {"name": "first"})  # takes in all of the above
+        await probe.wait_for(first["secret"], 200)
         for number in range(changes):
             made = await probe.post(KEYS, {"name": f"probe-{number}"})
             delays["made"].append(await probe.wait_for(made["secret"], 200))

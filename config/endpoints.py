@@ -4,6 +4,9 @@ Kept beside the keys, since the admin API cannot ask the data plane; a test comp
 """
 
 from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 DIALECTS = (
     "chat", "embeddings", "responses", "input_tokens", "completions", "messages", "count_tokens",
@@ -22,3 +25,11 @@ def check_endpoints(names: Iterable[str]) -> None:
     for name in names:
         if name not in ENDPOINTS:
             raise ValueError(f"unknown endpoint {name[:64]!r}: there are {', '.join(ENDPOINTS)}")
+
+
+def _check_one(name: str) -> str:
+    check_endpoints((name,))
+    return name
+
+
+Endpoint = Annotated[str, AfterValidator(_check_one)]

@@ -6,6 +6,7 @@ pico-USD, which is how they are stored and enforced.
 
 from decimal import Decimal
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 
@@ -22,6 +23,15 @@ def _check_amount(value: Decimal) -> Decimal:
     return value
 
 
+def _check_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("no IANA time zone: write it as in Europe/Berlin") from None
+    return name
+
+
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_check_time_zone)]
 Usd = Annotated[
     Decimal,
     AfterValidator(_check_amount),

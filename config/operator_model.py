@@ -6,7 +6,6 @@ reader takes Timeouts, Limits and CacheConfig from here, so nothing here imports
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -20,8 +19,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from config.endpoints import check_endpoints
-from config.limit_model import LimitsConfig
+from config.endpoints import Endpoint
+from config.limit_model import LimitsConfig, TimeZone
 from config.tier_model import TierConfig, TierName
 
 REFERENCE = "env:"
@@ -82,19 +81,6 @@ def _check_price(value: Decimal) -> Decimal:
     return value
 
 
-def _check_time_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _fail(f"{value!r} is no IANA time zone", "write it as in Europe/Berlin") from None
-    return value
-
-
-def _check_endpoint(value: str) -> str:
-    check_endpoints((value,))
-    return value
-
-
 def _expand_target(value: Any) -> Any:
     return {"upstream": value} if isinstance(value, str) else value
 
@@ -103,8 +89,6 @@ Secret = Annotated[str, AfterValidator(_resolve_secret)]
 KeySecret = Annotated[Secret, AfterValidator(_check_key_secret)]
 PerMillionUsd = Annotated[Decimal, AfterValidator(_check_price)]
 UpstreamName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
-TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_check_time_zone)]
 ModelName = Annotated[str, Field(pattern=r"^[!-~]{1,256}$")]
 DeclaredName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 # Asymmetric only: with a shared secret, whoever verifies could sign as well.

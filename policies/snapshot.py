@@ -5,6 +5,7 @@ Written by the control process (policies.snapshot_builder), read by every proxy.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -136,13 +137,20 @@ class Snapshot:
     own_upstreams: tuple[OwnUpstream, ...] = ()
 
 
+KnownDumps = dict[str, tuple[KeyRecord, bytes]]  # by key id
+
+
 def index_by_hmac(keys: Mapping[str, KeyRecord]) -> dict[bytes, KeyRecord]:
     """The same records by HMAC, for secrets that carry no key id."""
     return {record.secret_hmac: record for record in keys.values()}
 
 
-def dump_snapshot(snapshot: Snapshot) -> bytes:
-    """Canonical JSON. It holds provider keys in clear: only a sealed form may touch a disk."""
+def dump_snapshot(snapshot: Snapshot, known: KnownDumps | None = None) -> bytes:
+    """Canonical JSON. It holds provider keys in clear: only a sealed form may touch a disk.
+
+    `known` keeps what was dumped of each key between two snapshots that have most in common.
+    """
+    known = {} if known is None else known
     document = {
         "schema": SCHEMA,
         "number": snapshot.number,
@@ -151,7 +159,7 @@ def dump_snapshot(snapshot: Snapshot) -> bytes:
         "upstreams": list(snapshot.upstreams.values()),
         "default_upstream": snapshot.default_upstream,
         "models": snapshot.models,
-        "keys": [_dump_key(record) for record in snapshot.keys_by_id.values()],
+        "keys": _dump_keys(snapshot.keys_by_id, known),
         "tenants": [_with_limits(each) for each in snapshot.tenants.values()],
         "projects": [_with_limits(each) for each in snapshot.projects.values()],
         "policies": [policy.model_dump(mode="json") for policy in snapshot.policies.values()],
@@ -168,6 +176,17 @@ def dump_snapshot(snapshot: Snapshot) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
+def _dump_keys(keys: Mapping[str, KeyRecord], known: KnownDumps) -> list[orjson.Fragment]:
+    for key_id in known.keys() - keys.keys():
+        del known[key_id]
+    for key_id, record in keys.items():
+        held = known.get(key_id)
+        if held is None or held[0] is not record:
+            document = {**_with_limits(record), "secret_hmac": record.secret_hmac.hex()}
+            known[key_id] = record, orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    return [orjson.Fragment(known[key_id][1]) for key_id in keys]
+
+
 def dump_kept_keys(kept: KeptKeys) -> dict[str, Any]:
     """As JSON; in clear, so only a sealed form may touch a disk."""
     return {"base": kept.base, "keys": {name: key.hex() for name, key in kept.keys.items()}}
@@ -177,10 +196,6 @@ def load_kept_keys(document: Mapping[str, Any]) -> KeptKeys:
     """Back from `dump_kept_keys`."""
     keys = {name: bytes.fromhex(key) for name, key in document["keys"].items()}
     return KeptKeys(document["base"], keys)
-
-
-def _dump_key(record: KeyRecord) -> dict[str, Any]:
-    return {**_with_limits(record), "secret_hmac": record.secret_hmac.hex()}
 
 
 def _with_limits(record: KeyRecord | ProjectRecord | TenantRecord) -> dict[str, Any]:
@@ -210,7 +225,7 @@ def load_snapshot(data: bytes) -> Snapshot:
 
 
 def _read_document(document: dict[str, Any]) -> Snapshot:
-    keys = {key["key_id"]: _read_key(key) for key in document["keys"]}
+    keys = {key["key_id"]: _read_key(key) for key in document["keys"]}  # ten thousand and more
     policies = [Policy.model_validate(policy) for policy in document["policies"]]
     return Snapshot(
         number=document["number"],
@@ -249,14 +264,23 @@ def _read_own(own: dict[str, Any]) -> OwnUpstream:
 
 
 def _read_key(key: dict[str, Any]) -> KeyRecord:
-    parts = {name: tuple(key.get(name, ())) for name in ("endpoints", "models")}
-    secret_hmac = bytes.fromhex(key["secret_hmac"])
-    return KeyRecord(**{**_read_limits(key), **parts, "secret_hmac": secret_hmac})
+    key["secret_hmac"] = bytes.fromhex(key["secret_hmac"])
+    key["endpoints"] = tuple(key.get("endpoints", ()))
+    key["models"] = tuple(key.get("models", ()))
+    return KeyRecord(**_read_limits(key))
 
 
 def _read_limits(record: dict[str, Any]) -> dict[str, Any]:
     """A snapshot of before there were limits has none."""
-    return {**record, "limits": load_limits(record.get("limits"))}
+    document = record.get("limits")
+    record["limits"] = _shared_limits(orjson.dumps(document)) if document else NO_LIMITS
+    return record
+
+
+@lru_cache(4096)
+def _shared_limits(document: bytes) -> UsageLimits:
+    """Many keys have the same: one object stands for all of them."""
+    return load_limits(orjson.loads(document))
 
 
 def read_snapshot_file(path: Path, key_ring: KeyRing, trusted: bytes | None = None) -> Snapshot:
@@ -292,10 +316,12 @@ def write_snapshot_file(
     key_ring: KeyRing,
     signer: SnapshotSigner,
     held: int | None = None,
+    known: KnownDumps | None = None,
 ) -> None:
     """Signs and seals the snapshot and puts it in place at once, mode 0600; pins the signer's key.
 
-    `held` is the number of what lies there, from whoever has just read it. Raises ConfigError when
+    `held` is the number of what lies there, from whoever has just read it; `known` as in
+    `dump_snapshot`. Raises ConfigError when
     that is newer, or the file cannot be opened with this key.
     """
     if held is None and path.exists():
@@ -306,5 +332,5 @@ def write_snapshot_file(
         raise ConfigError(message, hint)
     if read_pin(path.parent, key_ring) != signer.public_key:
         write_pin(path.parent, signer.public_key, key_ring)
-    sealed = key_ring.seal(SEAL_PURPOSE, signer.sign(dump_snapshot(snapshot)))
+    sealed = key_ring.seal(SEAL_PURPOSE, signer.sign(dump_snapshot(snapshot, known)))
     write_atomically(path, sealed, mode=0o600, is_durable=True)

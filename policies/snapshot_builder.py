@@ -40,6 +40,8 @@ class BuildMemory:
 
     reader: StateReader = field(default_factory=StateReader, repr=False)
     records: Known = field(default_factory=dict, repr=False)
+    book: PriceBook | None = field(default=None, repr=False)
+    book_made_of: tuple[object, ...] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +167,25 @@ class _Assembly:
         return [row for row in rows if row["key_id"] not in self._sources.revoked]
 
     def make_price_book(self) -> PriceBook:
-        """The shipped book with the operator's own prices, kept as a file."""
-        base = read_document(self._sources.price_book_path)
+        """The shipped book with the operator's own prices, kept as a file.
+
+        It is worked out again when what it is made of may be other than the last time.
+        """
+        memory, path, operator = self._sources.memory, self._sources.price_book_path, self._operator
         directory = self._sources.settings.home / PRICE_BOOKS_DIRECTORY
-        return write_effective_book(self._operator, base, directory, self._catalogue.prices)
+        made_of = (
+            path, path.stat().st_mtime_ns, operator.upstreams, operator.models,
+            operator.default_upstream, self._catalogue.prices,
+        )  # fmt: skip
+        held = memory.book
+        is_same = held is not None and memory.book_made_of == made_of
+        if held is not None and is_same and (directory / f"{held.hash}.json").exists():
+            return held
+        book = write_effective_book(
+            operator, read_document(path), directory, self._catalogue.prices
+        )
+        memory.book, memory.book_made_of = book, made_of
+        return book
 
     def _tenant_record(self, name: str, row: Row | None, revision: str) -> TenantRecord:
         if row is not None:

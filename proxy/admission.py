@@ -34,11 +34,12 @@ from proxy.front import DirectRequest
 from proxy.governor import Governor
 from proxy.intake import read_wishes
 from proxy.limits import ConcurrencyGate
-from proxy.live import LiveSnapshot, SnapshotHolder
+from proxy.live import LiveSnapshot
 from proxy.recorder import Recorder
 from proxy.refusals import RelayedError
 from proxy.reply_headers import apex_headers
 from proxy.scopes import check_endpoint
+from proxy.snapshot_holder import SnapshotHolder
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from config.metrics import Metrics
-from proxy.live import SnapshotHolder
 from proxy.providers.litellm_door import is_loaded
+from proxy.snapshot_holder import SnapshotHolder
 from proxy.upstream import UpstreamCaller
 
 

@@ -6,30 +6,22 @@ started with. An older number never replaces a newer one.
 
 import logging
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from config.clock import Clock
 from config.secrets import KeyRing
-from ledger.price_book import PriceBook, load_price_book
+from ledger.price_book import PriceBook
 from optimizer.decision import Draws
 from optimizer.session import draw_arms, unit_draw
 from policies.model import Policy
-from policies.revocations import FILE_NAME as REVOCATIONS_FILE
-from policies.revocations import read_revocations
 from policies.snapshot import (
     KeyRecord,
     Snapshot,
     Target,
     index_by_hmac,
-    read_snapshot_file,
 )
-from policies.snapshot_signing import read_pin
 from proxy.callers import CallerBook
 from proxy.doors import NOWHERE, Doors, Place, Places, UpstreamDoor, binding_of, open_door, open_own
-from proxy.freshness import DEFAULT_MAX_STALE_S, Freshness, age_on_disk
 from proxy.governing.rules import Rules, rules_of
 from proxy.own_models import Models
 
@@ -40,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 __all__ = [
-    "NOWHERE", "LiveSnapshot", "Place", "SnapshotHolder", "TenantKeys", "UpstreamDoor",
+    "NOWHERE", "LiveSnapshot", "Place", "TenantKeys", "UpstreamDoor",
     "binding_of", "open_door",
 ]  # fmt: skip
 
@@ -185,103 +177,3 @@ def _peppers_of(snapshot: Snapshot, key_ring: KeyRing) -> dict[str, bytes]:
     """Return what keys the HMACs of the snapshot's API keys; ConfigError when one is lost."""
     ids = {record.pepper_id for record in snapshot.keys_by_id.values()}
     return {each: key_ring.pepper_of(each or snapshot.pepper_id) for each in ids | {""}}
-
-
-class SnapshotHolder:
-    """Holds the live snapshot, replaces it from disk, and takes keys out that were revoked.
-
-    Whose signature is good is read once: who exchanges that file does not reach a running proxy.
-    """
-
-    def __init__(
-        self,
-        home: Path,
-        key_ring: KeyRing,
-        clock: Clock,
-        max_stale_s: float = DEFAULT_MAX_STALE_S,
-    ) -> None:
-        self._home = home
-        self._path = home / "snapshot.sealed"
-        self._seen_ns = 0
-        self._key_ring = key_ring
-        self._trusted = read_pin(home, key_ring)
-        self._revoked = frozenset(read_revocations(home / REVOCATIONS_FILE, key_ring))
-        self.clock = clock
-        self.epoch = ""
-        self.freshness = Freshness(clock, max_stale_s, age_on_disk(home, clock))
-        self._whole = self._read()
-        self.live = self._build(is_closed=self.freshness.is_over)
-
-    def refresh(self) -> bool:
-        """Take the snapshot on disk if it is newer; raises ConfigError and keeps the old one."""
-        fresh = self.read_newer()
-        return fresh is not None and self.take(fresh)
-
-    def read_newer(self) -> "Whole | None":
-        """Read what is on disk, unless it was read before; may run on a thread. ConfigError."""
-        if self._written_ns() == self._seen_ns != 0:
-            return None
-        whole = self._read()
-        LiveSnapshot(whole.snapshot, whole.book, self._key_ring)  # all its doors can be opened
-        return whole
-
-    def take(self, fresh: "Whole") -> bool:
-        """Serve from it; False, and the one in hand stays, when it is no newer."""
-        if fresh.snapshot.number <= self._whole.snapshot.number:
-            return False
-        self._whole = fresh
-        self.live = self._build(is_closed=self.live.is_closed)
-        return True
-
-    def look_at_disk(self) -> None:
-        """Take in what is noted there, should a message have been missed. ConfigError."""
-        self.freshness.note_age(age_on_disk(self._home, self.clock))
-        self.look_at_time()
-        self.revoke(read_revocations(self._home / REVOCATIONS_FILE, self._key_ring))
-
-    def revoke(self, key_ids: Iterable[str]) -> None:
-        """From now on nobody gets in with these keys, whatever a snapshot says."""
-        revoked = self._revoked.union(key_ids)
-        if revoked != self._revoked:
-            self._revoked = revoked
-            self.live = self._build(is_closed=self.live.is_closed)
-
-    def confirm(self, number: int) -> bool:
-        """The control plane vouches for a snapshot: False when this one has not got it."""
-        if number != self._whole.snapshot.number:
-            return False
-        self.freshness.confirm()
-        self.look_at_time()
-        return True
-
-    def look_at_time(self) -> None:
-        """Do what is due: close or open again, and let expired keys go."""
-        if self.freshness.is_over != self.live.is_closed:
-            self.live = self._build(is_closed=self.freshness.is_over)
-        self.live.forget_expired(self.clock.now())
-
-    def _build(self, *, is_closed: bool) -> LiveSnapshot:
-        whole = self._whole
-        return LiveSnapshot(
-            whole.snapshot, whole.book, self._key_ring, self._revoked, is_closed=is_closed
-        )
-
-    def _read(self) -> "Whole":
-        self._seen_ns = self._written_ns()
-        snapshot = read_snapshot_file(self._path, self._key_ring, self._trusted)
-        book = load_price_book(self._home / "price-books" / f"{snapshot.price_book}.json")
-        return Whole(snapshot, book)
-
-    def _written_ns(self) -> int:
-        """Return when the file was written; 0 when there is none."""
-        try:
-            return self._path.stat().st_mtime_ns
-        except OSError:
-            return 0
-
-
-class Whole(NamedTuple):
-    """What is on disk: a snapshot with every key it was built with, and its price book."""
-
-    snapshot: Snapshot
-    book: PriceBook

@@ -21,11 +21,11 @@ from proxy.context import RequestContext
 from proxy.dialects.dialect import Dialect
 from proxy.errors import InvalidRequestError
 from proxy.intake import parse_body
-from proxy.live import SnapshotHolder
 from proxy.models import unknown_model
 from proxy.resources.ownership import OwnershipMap
 from proxy.resources.references import check_references, may_refer
 from proxy.scopes import check_model
+from proxy.snapshot_holder import SnapshotHolder
 from storage.memory_cache import ByteBoundedCache
 
 MOST_KNOWN_BYTES = 8_388_608

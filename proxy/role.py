@@ -30,7 +30,6 @@ from proxy.cache import AnswerCache
 from proxy.governor import Governor
 from proxy.health import ProxyHealth
 from proxy.limits import ConcurrencyGate
-from proxy.live import SnapshotHolder
 from proxy.pipeline import Pipeline
 from proxy.providers import litellm_door
 from proxy.reading import RequestReader
@@ -41,6 +40,7 @@ from proxy.resources.relay import ResourceRelay
 from proxy.routes import direct_answerers
 from proxy.server import DirectRunner
 from proxy.sharing import open_sharing
+from proxy.snapshot_holder import SnapshotHolder
 from proxy.unmetered import UnmeteredSpool
 from proxy.upstream import UpstreamCaller
 from proxy.upstream_client import AiohttpClient

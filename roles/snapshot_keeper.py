@@ -21,6 +21,7 @@ from policies.declared import load_declared
 from policies.revocations import read_revocations, reseal_revocations
 from policies.signing_key_store import load_signer
 from policies.snapshot import (
+    KnownDumps,
     Snapshot,
     read_own_snapshot,
     read_snapshot_file,
@@ -61,6 +62,7 @@ class SnapshotKeeper:
         self._mock_url = mock_url
         self._held: _Held | None = None
         self._memory = BuildMemory()
+        self._dumps: KnownDumps = {}
 
     def load_operator(self) -> OperatorConfig:
         """apex.yaml as it is now, mock upstreams pointed at the running mock. ConfigError."""
@@ -98,8 +100,9 @@ class SnapshotKeeper:
             self._held = held._replace(written_ns=path.stat().st_mtime_ns)
             return KeptSnapshot(held.snapshot, is_new=False, new_keys=built.new_keys)
         await asyncio.to_thread(
-            write_snapshot_file, path, built.snapshot, self._key_ring, signer, number - 1
-        )
+            write_snapshot_file, path, built.snapshot, self._key_ring, signer,
+            number - 1, self._dumps,
+        )  # fmt: skip
         self._held = _Held(path.stat().st_mtime_ns, built.snapshot, signer.public_key)
         return KeptSnapshot(built.snapshot, is_new=True, new_keys=built.new_keys)
 

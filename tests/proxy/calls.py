@@ -15,7 +15,7 @@ import orjson
 from config.clock import Clock
 from config.operator import Timeouts
 from config.secrets import load_key_ring
-from proxy.live import SnapshotHolder
+from proxy.snapshot_holder import SnapshotHolder
 from tests.fault_replies import Reply
 from tests.fault_upstream import FaultUpstream
 from tests.proxy_gateway import API_KEY, ProxyGateway, local_upstream

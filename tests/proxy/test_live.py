@@ -16,7 +16,8 @@ from policies.model import Policy
 from policies.revocations import add_revocation
 from policies.snapshot import Target, TenantRecord, write_snapshot_file
 from policies.snapshot_signing import SnapshotSigner
-from proxy.live import NOWHERE, SnapshotHolder, open_door
+from proxy.live import NOWHERE, open_door
+from proxy.snapshot_holder import SnapshotHolder
 from tests.policies.samples import SIGNER
 from tests.proxy.samples import (
     KEY_RING,
@@ -135,7 +136,8 @@ class Home:
         (directory / "price-books" / f"{self.book_hash}.json").write_bytes(BOOK_PATH.read_bytes())
 
     def write(self, number: int, **changes: Any) -> None:
-        snapshot = snapshot_with(number=number, price_book=self.book_hash, **changes)
+        parts = {"price_book": self.book_hash, **changes}
+        snapshot = snapshot_with(number=number, **parts)
         write_snapshot_file(self.path / "snapshot.sealed", snapshot, KEY_RING, SIGNER)
 
     def hold(self, clock: Clock | None = None, max_stale_s: float = 86_400) -> SnapshotHolder:
@@ -177,8 +179,7 @@ def test_a_bad_snapshot_leaves_the_last_good_one(home: Home, damage: str) -> Non
     if damage == "bad address":
         home.write(2, upstreams={"openai": upstream("openai", "https://10.0.0.1/v1")})
     elif damage == "no book":
-        home.write(2)
-        (home.path / "price-books" / f"{home.book_hash}.json").unlink()
+        home.write(2, price_book="0" * 64)
     elif damage == "missing":
         path.unlink()
     else:
