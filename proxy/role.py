@@ -114,7 +114,7 @@ class ProxyProcess:
             self.refresh()
         elif kind == "spent":
             for tenant, counter, picousd, end_s in message["sums"]:
-                self.sharing.counters.seed(tenant, counter, picousd, end_s)
+                self.sharing.counters.seed(tenant, counter, int(picousd), end_s)
         elif kind == "purge":
             return {"type": "purged", "removed": self.purge(message.get("tenant"))}
         return None
