@@ -133,6 +133,69 @@ def _count(text: str) -> int:
     return int(text)
 
 
+_FIELD = "a field; the value is JSON or text, @FILE or @- for what is secret; may be repeated"
+_VERSION = "only if this is its version still"
+
+
+def _add_resource_arguments(name: str, actions: dict[str, str]) -> AddArguments:
+    """The actions of a resource: a list of all, the others of one that is named."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        chosen = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        for action, text in actions.items():
+            child = chosen.add_parser(action, help=text, description=text)
+            if action != "list":
+                child.add_argument("name", metavar="NAME", help="its name or its id")
+            if action in {"create", "update", "rotate"}:
+                child.add_argument("--set", action="append", metavar="NAME=VALUE", help=_FIELD)
+            if action in {"update", "archive", "delete", "remove"}:
+                child.add_argument("--version", type=_count, metavar="N", help=_VERSION)
+            if name != "tenants":
+                child.add_argument("--tenant", metavar="NAME", help="whose")
+            _add_json_argument(child)
+
+    return add
+
+
+_LIFE = {"list": "all of them", "create": "make one", "show": "show one", "update": "change one"}
+_KEYS = {
+    **_LIFE,
+    "rotate": "a new key in its place; it lives on for overlap_s",
+    "revoke": "end one at once",
+}
+_MEMBERS = {
+    "list": "all of them",
+    "show": "show one",
+    "update": "change one, as in --set role=admin",
+    "remove": "take one out of the tenant",
+}
+_CREDENTIALS = {**_LIFE, "rotate": "another secret in its place", "delete": "remove one"}
+_INVITATIONS = {"list": "all of them", "create": "invite an address", "delete": "withdraw one"}
+
+
+def _add_audit_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="the newest changes")
+    listing.add_argument("--action", dest="changes", metavar="NAME", help="such as key.create")
+    listing.add_argument("--subject", metavar="PATH", help="beginning of what was changed")
+    listing.add_argument("--actor", metavar="NAME", help="operator, or user: and an id")
+    listing.add_argument("--limit", type=_count, default=50, metavar="N", help="default: 50")
+    export = actions.add_parser("export", help="the whole chain as lines of JSON")
+    verify = actions.add_parser("verify", help="compute every hash anew; 1 when one is wrong")
+    verify.add_argument("--file", metavar="FILE", help="an export (default: ask the gateway)")
+    text = "an entry's hash as it was seen before: it has to be there still"
+    verify.add_argument("--expect-hash", metavar="HASH", help=text)
+    for child in (listing, export, verify):
+        text = "this tenant's chain (default: that of what concerns all)"
+        child.add_argument("--tenant", metavar="NAME", help=text)
+    for child in (listing, verify):
+        _add_json_argument(child)
+
+
+def _resource(name: str, text: str, actions: dict[str, str]) -> Verb:
+    return Verb(name, "roles.resources:run", text, _add_resource_arguments(name, actions))
+
+
 VERBS = (
     Verb(
         "all",
@@ -169,7 +232,22 @@ VERBS = (
         "the prices: list, explain, diff, update, report",
         _add_prices_arguments,
     ),
+    _resource("tenants", "the tenants of this gateway", {**_LIFE, "archive": "end one"}),
+    _resource("projects", "a tenant's projects", {**_LIFE, "archive": "end one"}),
+    _resource("keys", "a tenant's API keys", _KEYS),
+    _resource("members", "who is what to a tenant", _MEMBERS),
+    _resource("invitations", "who is invited to a tenant", _INVITATIONS),
+    _resource("credentials", "keys at providers, a tenant's or the operator's", _CREDENTIALS),
+    Verb(
+        "audit",
+        "roles.audit:run",
+        "what was changed, by whom: list, export, verify",
+        _add_audit_arguments,
+    ),
     Verb("purge", "roles.reports:run_purge", "empty the exact cache", _add_purge_arguments),
+    Verb(
+        "rotate-master-key", "roles.rotating:run", "move what is sealed to the current master key"
+    ),
     Verb("control", "roles.control:run", None, _add_child_arguments),
     Verb("check-config", "roles.checking:run", None),
     Verb("prepare", "roles.prepare:run", None, _add_child_arguments),

@@ -1,6 +1,7 @@
 """The admin application: THE list of its routes, its middlewares and its lifetime.
 
-Built and served by roles/control.py. What is not in admin_api.auth.OPEN_ROUTES asks for the token.
+Built and served by roles/control.py. Who may call what is decided in admin_api.auth: by default
+the operator alone.
 """
 
 import logging
@@ -12,44 +13,78 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from admin_api import calls
-from admin_api.auth import build_token_check
-from admin_api.calls import build_handler
+from admin_api.auth import OpenTo, build_caller_check, place_of
 from admin_api.context import CONTEXT, AdminContext
 from admin_api.errors import MAX_BODY_BYTES, answer_errors
+from admin_api.people.guard import build_guarded
+from admin_api.people.routes import auth_routes
 from admin_api.routes import (
+    audit,
     cache,
     conservation,
+    credentials,
+    docs,
     health,
+    invitations,
     keys,
+    master_key,
+    members,
+    model_changes,
+    models,
+    price_changes,
     prices,
     projects,
     requests,
+    sessions,
+    settings,
     tenants,
     tiers,
+    upstreams,
     usage,
+    users,
 )
+from admin_api.serving import build_handler
 
 SHUTDOWN_S = 2.0
 
 Route = tuple[str, str, Callable[[web.Request], Awaitable[web.StreamResponse]]]
 
-ROUTES: tuple[Route, ...] = (
-    ("GET", "/health", health.show_live),
-    ("GET", "/health/ready", health.show_ready),
-    ("GET", "/health/metrics", health.show_metrics),
-    ("GET", "/admin/v1/usage", usage.show_usage),
-    ("GET", "/admin/v1/requests/{id}", requests.show_request),
-    ("GET", "/admin/v1/conservation", conservation.show_conservation),
-    ("GET", "/admin/v1/prices/{model:.+}", prices.show_price),
-    ("POST", "/admin/v1/cache/purge", cache.purge_cache),
-)
-
-# Routes with models of what goes in and out: calls.py checks and describes them.
+# Routes with models of what goes in and out: calls.py checks and openapi.py describes them.
 RESOURCES: tuple[calls.Route, ...] = (
     *tenants.ROUTES,
     *projects.ROUTES,
     *keys.ROUTES,
     *tiers.ROUTES,
+    *members.ROUTES,
+    *invitations.ROUTES,
+    *sessions.ROUTES,
+    *users.ROUTES,
+    *models.ROUTES,
+    *prices.ROUTES,
+    *usage.ROUTES,
+    *requests.ROUTES,
+    *cache.ROUTES,
+    *audit.ROUTES,
+    *settings.ROUTES,
+    *conservation.ROUTES,
+    *credentials.ROUTES,
+    *upstreams.ROUTES,
+    *model_changes.ROUTES,
+    *price_changes.ROUTES,
+    *master_key.ROUTES,
+)
+
+documentation = docs.Documentation(lambda: RESOURCES)
+
+# What is no part of the API: probes, and what describes it.
+ROUTES: tuple[Route, ...] = (
+    ("GET", "/health", health.show_live),
+    ("GET", "/health/ready", health.show_ready),
+    ("GET", "/health/metrics", health.show_metrics),
+    ("GET", "/admin/v1/openapi.json", documentation.show_openapi),
+    ("GET", "/admin/v1/docs", docs.show_page),
+    ("GET", "/admin/v1/docs.js", docs.show_script),
+    ("GET", "/admin/v1/docs.css", docs.show_style),
 )
 
 server_logger = logging.getLogger(f"{__name__}.server")
@@ -66,15 +101,20 @@ server_logger.addFilter(is_loggable)
 
 def build_admin_app(context: AdminContext) -> web.Application:
     """The application of one control process."""
+    open_to = OpenTo()
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
-        middlewares=[answer_errors, build_token_check(context.token, context.settings.host)],
+        middlewares=[answer_errors, build_caller_check(context, open_to)],
     )
     app[CONTEXT] = context
+    for door in auth_routes(context.people):
+        added = app.router.add_route(door.method, door.path, build_guarded(door))
+        open_to.anybody.add(place_of(added))
     for method, path, handler in ROUTES:
         app.router.add_route(method, path, handler)
     for route in RESOURCES:
-        app.router.add_route(route.method, route.path, build_handler(route))
+        added = app.router.add_route(route.method, route.path, build_handler(route))
+        open_to.people.add(place_of(added))
     return app
 
 

@@ -1,12 +1,12 @@
-"""From an HTTP request to a checked call of a route, and from its answer back: one way for all.
+"""From an HTTP request to a checked call of a route: one way for all.
 
-Used by app.py, which lists the routes. Who may call is decided here, on the route that was matched;
-a handler gets a Call whose query and body are models of pydantic, and returns an Answer.
+Used by serving.py. Who may call is decided here, on the route that was matched; a handler gets a
+Call whose query and body are models of pydantic, and returns an Answer.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
 import orjson
 from aiohttp import web
@@ -15,9 +15,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from admin_api.context import CONTEXT, AdminContext
 from admin_api.errors import AdminError
 from admin_api.permissions import Actor, Permission
+from config.errors import nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 ACTOR: web.RequestKey[Actor] = web.RequestKey("actor", Actor)
 MOST_WHY_CHARACTERS = 500
+NUL = b"\\u0000"  # as JSON spells what no text in PostgreSQL can hold
 DOCS_HINT = "docs/admin-api.md and /admin/v1/openapi.json say what is accepted"
 
 
@@ -29,6 +34,9 @@ class Strict(BaseModel):
 
 class NoQuery(Strict):
     """A route without parameters."""
+
+
+Model = TypeVar("Model", bound=Strict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +58,21 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a handler answers; `version` becomes the ETag."""
+    """What a handler answers; `version` becomes the ETag. `lines` are sent as they come."""
 
     document: BaseModel | None = None
     status: int = 200
     version: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    lines: AsyncIterator[bytes] | None = None
 
 
 class Route(NamedTuple):
-    """One route of the admin API: who may call it, and what goes in and out."""
+    """One route of the admin API: who may call it, and what goes in and out.
+
+    With `is_body_optional` no body is as good as `{}`. An answer of another `media_type` than JSON
+    comes as lines, each of which is an `answer`.
+    """
 
     method: str
     path: str
@@ -69,15 +82,8 @@ class Route(NamedTuple):
     query: type[Strict] = NoQuery
     body: type[Strict] | None = None
     answer: type[BaseModel] | None = None
-
-
-def build_handler(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The aiohttp handler of a route."""
-
-    async def handle(request: web.Request) -> web.Response:
-        return write_answer(await route.handler(await read_call(route, request)))
-
-    return handle
+    is_body_optional: bool = False
+    media_type: str = "application/json"
 
 
 async def read_call(route: Route, request: web.Request) -> Call:
@@ -108,6 +114,8 @@ def check_permission(actor: Actor, permission: Permission, tenant: str | None) -
         raise unknown_tenant(tenant)
     what = f"this needs the permission {permission.value}"
     hint = "ask an owner of the tenant for a role that has it, or the operator of the gateway"
+    if tenant is None and len(actor.roles) > 1:
+        hint = "say which of your tenants it is about: add ?tenant=NAME"
     raise AdminError(403, "forbidden", what, hint)
 
 
@@ -118,30 +126,62 @@ def unknown_tenant(tenant: str) -> AdminError:
     )  # fmt: skip
 
 
-def parse(model: type[Strict], data: Any, where: str) -> Strict:
+def parse(model: type[Model], data: Any, where: str) -> Model:
     """The data as the model. AdminError 422 that names every field at fault."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, fault['loc'])) or where}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_input=False)
-        ]
+        found = error.errors(include_url=False, include_input=False)
+        faults = [f"{'.'.join(map(str, fault['loc'])) or where}: {fault['msg']}" for fault in found]
         detail = "; ".join(faults)[:2000]
-        raise AdminError(422, f"invalid_{where}", detail, DOCS_HINT) from None
+        hint = _suggest_fields(model, found) or _suggest_choice(model, data, found) or DOCS_HINT
+        raise AdminError(422, f"invalid_{where}", detail, hint) from None
+
+
+def _suggest_fields(model: type[Strict], faults: "list[ErrorDetails]") -> str:
+    """The nearest names of the first field that is unknown here, or all there are."""
+    known = [field.alias or name for name, field in model.model_fields.items()]
+    unknown = [str(fault["loc"][0]) for fault in faults if fault["type"] == "extra_forbidden"]
+    if not unknown:
+        return ""
+    near = nearest(unknown[0][:64], known)
+    advice = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{advice}known here: {', '.join(known) or 'nothing'}"
+
+
+def _suggest_choice(model: type[Strict], data: Any, faults: "list[ErrorDetails]") -> str:
+    """The nearest of the choices of the first field that is none of them."""
+    for fault in faults:
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        field = model.model_fields.get(name) if fault["type"] == "literal_error" else None
+        choices = get_args(field.annotation) if field is not None else ()
+        if choices and isinstance(given := data.get(name), str):
+            near = nearest(given[:64], choices)
+            advice = f"did you mean {' or '.join(near)}? " if near else ""
+            return f"{advice}{name} is one of {', '.join(choices)}"
+    return ""
 
 
 async def _read_body(route: Route, request: web.Request) -> Strict | None:
     if route.body is None:
         return None
+    if route.is_body_optional and not (await request.read()).strip():
+        return parse(route.body, {}, "body")
+    return parse(route.body, await read_json(request), "body")
+
+
+async def read_json(request: web.Request) -> Any:
+    """The body of a request that says it is JSON. AdminError."""
     if request.content_type != "application/json":
         hint = "send Content-Type: application/json"
         raise AdminError(415, "unsupported_media_type", "the body has to be JSON", hint)
+    body = await request.read()
+    if NUL in body:
+        raise AdminError(400, "invalid_json", "the body holds a NUL", "leave \\u0000 out")
     try:
-        data = orjson.loads(await request.read())
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise AdminError(400, "invalid_json", f"the body is not JSON: {error}", DOCS_HINT) from None
-    return parse(route.body, data, "body")
 
 
 def _read_version(request: web.Request) -> int | None:
@@ -153,19 +193,3 @@ def _read_version(request: web.Request) -> int | None:
         hint = "send the ETag of the last GET as it was"
         raise AdminError(412, "version_mismatch", "If-Match names no version", hint)
     return int(digits)
-
-
-def write_answer(answer: Answer) -> web.Response:
-    """The response; never kept by a cache on the way, as it is somebody's."""
-    headers = {"Cache-Control": "no-store", **answer.headers}
-    if answer.version is not None:
-        headers["ETag"] = f'"{answer.version}"'
-    if answer.document is None:
-        return web.Response(status=answer.status, headers=headers)
-    document = cast("Any", answer.document.model_dump(mode="json"))
-    return web.Response(
-        status=answer.status,
-        body=orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE),
-        content_type="application/json",
-        headers=headers,
-    )

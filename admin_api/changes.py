@@ -25,11 +25,17 @@ class Change:
 
 
 @asynccontextmanager
-async def change(call: Call, action: str, subject: str) -> AsyncIterator[Change]:
-    """A transaction: committed with its audit entry when the block ends well. AdminError 409."""
+async def change(
+    call: Call, action: str, subject: str, *, is_in_snapshot: bool = True
+) -> AsyncIterator[Change]:
+    """A transaction: committed with its audit entry when the block ends well. AdminError 409.
+
+    One after the other in this process; another process that changes the same chain at the same
+    moment makes it a 409. What `is_in_snapshot` has a new one built.
+    """
     context = call.context
     try:
-        async with context.sql.begin() as connection:
+        async with context.change_lock, context.sql.begin() as connection:
             under_way = Change(connection)
             yield under_way
             entry = AuditEntry(
@@ -40,7 +46,8 @@ async def change(call: Call, action: str, subject: str) -> AsyncIterator[Change]
     except AuditRaceError as error:
         hint = "repeat the call: nothing was changed"
         raise AdminError(409, "conflict", "another change came in between", hint) from error
-    context.note_change()
+    if is_in_snapshot:
+        context.note_change()
 
 
 def check_version(call: Call, version: int) -> None:

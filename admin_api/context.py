@@ -1,6 +1,7 @@
 """What the admin API's routes may use, handed over by roles/control.py when it builds the app."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,6 +9,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from admin_api.key_names import ReadKeyNames
+from admin_api.people.state import People
 from config.clock import Clock
 from config.metrics import Metrics
 from config.secrets import KeyRing
@@ -78,10 +80,15 @@ class AdminContext:
     key_names: ReadKeyNames
     check_dependencies: Callable[[], Awaitable[dict[str, DependencyState]]]
     sql: AsyncEngine
+    people: People
     note_change: Callable[[], None]  # what is stored has changed: build the snapshot again
     key_ring: KeyRing = field(repr=False)
     tiers: Callable[[], Tiers]
+    month_spend: Callable[[], Mapping[str, int]]  # pico-USD by tenant; empty until known
     announce_revoked: Callable[[str], Awaitable[None]]  # a key's id, to every proxy at once
+    is_made_here: Callable[[str, str], bool]  # tenant, key id: by the API, as SQL last said
+    # Changes one after the other: each adds to the end of an audit chain.
+    change_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 CONTEXT: web.AppKey[AdminContext] = web.AppKey("context", AdminContext)

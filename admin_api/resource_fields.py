@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.calls import unknown_tenant
 from admin_api.errors import AdminError
 from config.limit_model import LimitsConfig
-from policies.declared_limits import declare_limits, limits_of
-from policies.limits import dump_limits, load_limits
+from policies.declared_limits import declare_limits
+from policies.limits import load_limits
 from policies.stored_state import Row
 from policies.tenant_store import find_tenant
 from storage.tables import BY_FILE
@@ -42,11 +42,6 @@ Tags = Annotated[
 ]
 
 
-def stored_limits(limits: LimitsConfig | None) -> dict[str, object] | None:
-    """Limits as SQL keeps them."""
-    return None if limits is None else dump_limits(limits_of(limits))
-
-
 def shown_limits(document: dict[str, object] | None) -> LimitsConfig:
     """Limits as callers see them."""
     return declare_limits(load_limits(document))
@@ -73,6 +68,13 @@ def refuse_if_archived(row: Row) -> None:
     if row["archived_at"] is not None:
         hint = "make another under another name: what is archived stays as it was"
         raise AdminError(409, "archived", "this was archived", hint)
+
+
+def refuse_too_many(held: int, most: int, what: str) -> None:
+    """Everything is bounded: a snapshot holds all of it in memory. AdminError 409."""
+    if held >= most:
+        hint = "end some that are not used, or ask the operator for another tenant"
+        raise AdminError(409, "too_many", f"the tenant has {held} {what} already", hint)
 
 
 def changed_meanwhile() -> AdminError:

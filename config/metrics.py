@@ -23,7 +23,7 @@ from config.metrics_table import BUCKETS_S, METRICS, MetricKind
 from config.metrics_text import format_totals
 from config.process_identity import identify_own
 
-__all__ = ["METRICS", "Metrics", "observe_in", "render_metrics", "retire_dead"]
+__all__ = ["METRICS", "Metrics", "observe_in", "render_metrics", "retire_dead", "sum_metrics"]
 
 logger = logging.getLogger(__name__)
 
@@ -129,8 +129,17 @@ def observe_in(cells: list[float], value: float) -> None:
 
 def render_metrics(directory: Path, own: Metrics | None) -> str:
     """Prometheus text 0.0.4 of all processes, `own` as it is now; the dead ones' counters count."""
+    return format_totals(_sum(directory, own))
+
+
+def sum_metrics(own: Metrics) -> Totals:
+    """The same as figures: those of every process that keeps its metrics beside `own`."""
+    return _sum(own.path.parent, own)
+
+
+def _sum(directory: Path, own: Metrics | None) -> Totals:
     totals = sum_files(directory, own.path if own else None)
     if own is not None:
         totals.add_lasting(own.totals)
         totals.add_gauges(own.totals)
-    return format_totals(totals)
+    return totals

@@ -11,10 +11,13 @@ from decimal import Decimal
 from typing import Any
 
 from ledger.amounts import summed, usd_text
-from ledger.estimate_sql import ESTIMATES_OF_REQUEST, estimated_by
+from ledger.apart_sql import unended_by, unknown_among, unpriced_by
+from ledger.bucket_plan import BucketPlan, plan_buckets
+from ledger.bucket_sql import ESTIMATES, NAMES, TOTAL, estimates_by, sums_by
+from ledger.estimate_sql import ESTIMATES_OF_REQUEST
 from ledger.events import END, START, TOKEN_BUCKETS, AttemptEnd, AttemptStart
 from ledger.open_attempts import OpenWindow
-from ledger.usage_sql import AMOUNTS, DIMENSIONS, REQUEST, TOTAL, ends_by, unknown_by
+from ledger.usage_sql import AMOUNTS, DIMENSIONS, REQUEST
 from storage.columnar import Columnar
 
 _COUNTS = ("requests", "attempts", "unknown_attempts", "errors", "cache_hits", "coalesced")
@@ -69,20 +72,13 @@ async def usage_rows(
         known = ", ".join(DIMENSIONS)
         raise UsageQueryError(f"unknown group_by {group_by[:64]!r}", f"group_by is one of {known}")
     span = parse_range(from_, to)
-    parameters = {
-        "since": span.since_us,
-        "until": span.until_us,
-        "tenant": tenant or "",
-        "open_since": open_window.since_us if open_window else _LATEST_US,
-        "open_writers": list(open_window.writers) if open_window else [""],
-    }
-    groups = await _groups(columnar, DIMENSIONS[group_by], parameters)
-    totals = await _groups(columnar, (TOTAL, TOTAL), parameters)
-    names = sorted(groups)
+    groups = await _groups(columnar, group_by, span, tenant or "", open_window)
+    totals = groups.pop((TOTAL, ""), None) or _present({}, 0)
+    named = {value: group for (_, value), group in groups.items()}
+    names = sorted(named)
     if group_by != "day":
-        names.sort(key=lambda name: _weight(groups[name]), reverse=True)
-    rows = [{group_by: name, **groups[name]} for name in names]
-    return {"rows": rows, "totals": totals.get("") or _present({}, 0)}
+        names.sort(key=lambda name: _weight(named[name]), reverse=True)
+    return {"rows": [{group_by: name, **named[name]} for name in names], "totals": totals}
 
 
 async def request_detail(
@@ -113,25 +109,55 @@ async def request_detail(
     }
 
 
+_Group = tuple[str, str]  # dimension or TOTAL, and value
+
+
 async def _groups(
-    columnar: Columnar, dimension: tuple[str, str], parameters: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
-    ended = await columnar.query(ends_by(dimension[0]), _ends_only(parameters))
-    unknown = await columnar.query(unknown_by(dimension[1]), parameters)
-    estimated = await columnar.query(estimated_by(dimension[0]), _ends_only(parameters))
-    estimates = {row["dimension"]: row for row in estimated}
-    without_end = {row["dimension"]: int(row["unknown_attempts"]) for row in unknown}
-    groups = {
-        row["dimension"]: _present(
-            row | estimates.get(row["dimension"], {}), without_end.pop(row["dimension"], 0)
+    columnar: Columnar, group_by: str, span: UsageRange, tenant: str, window: OpenWindow | None
+) -> dict[_Group, dict[str, Any]]:
+    """Every group and the total: whole buckets as they were summed, the rest from the events."""
+    plan = await plan_buckets(columnar, span.since_us, span.until_us)
+    asked = {"tenant": tenant}
+    sums = sums_by(group_by, plan.days, plan.hours, plan.events)
+    rows = _by_group(await columnar.query(sums, asked))
+    ended = {name: dict(zip(NAMES, row["figures"], strict=False)) for name, row in rows.items()}
+    if any(int(row["unsure"]) for row in rows.values()):
+        _add_estimates(ended, await columnar.query(estimates_by(group_by, plan.events), asked))
+    if any(row["retried"] for row in ended.values()):
+        unpriced = await columnar.query(
+            unpriced_by(group_by, plan.summed_hours, plan.events), asked
         )
-        for row in ended
+        for name, row in _by_group(unpriced).items():
+            ended[name]["unpriced_retried"] = row["unpriced_retried"]
+    unknown = await _unknown_attempts(columnar, group_by, plan, tenant, window)
+    return {
+        name: _present(ended.get(name, {}), unknown.get(name, 0)) for name in {**ended, **unknown}
     }
-    return groups | {name: _present({}, count) for name, count in without_end.items()}
 
 
-def _ends_only(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if not name.startswith("open_")}
+def _add_estimates(ended: dict[_Group, dict[str, int]], rows: list[dict[str, Any]]) -> None:
+    for name, row in _by_group(rows).items():
+        for figure, value in zip(ESTIMATES, row["figures"], strict=True):
+            ended[name][figure] = ended[name].get(figure, 0) + value
+
+
+async def _unknown_attempts(
+    columnar: Columnar, group_by: str, plan: BucketPlan, tenant: str, window: OpenWindow | None
+) -> dict[_Group, int]:
+    asked = {
+        "tenant": tenant,
+        "open_since": window.since_us if window else _LATEST_US,
+        "open_writers": list(window.writers) if window else [""],
+    }
+    where = (plan.summed_hours, plan.events, plan.stale)
+    rows = await columnar.query(unended_by(group_by, *where), asked)
+    if any(int(row["doubtful"]) for row in rows):  # rare: then an END is looked for everywhere
+        rows = await columnar.query(unknown_among(group_by, *where), asked)
+    return {name: int(row["unknown_attempts"]) for name, row in _by_group(rows).items()}
+
+
+def _by_group(rows: list[dict[str, Any]]) -> dict[_Group, dict[str, Any]]:
+    return {(row["kind"], row["value"]): row for row in rows}
 
 
 def _present(row: Mapping[str, Any], unknown_attempts: int) -> dict[str, Any]:
@@ -145,7 +171,7 @@ def _present(row: Mapping[str, Any], unknown_attempts: int) -> dict[str, Any]:
         "total_tokens": sum(tokens.values()),
         "cache_served_tokens": row.get("cache_served_tokens", 0),
         **_amounts(row, unknown_attempts),
-        "unpriced_requests": row.get("unpriced_requests", 0),
+        "unpriced_requests": row.get("unpriced_lone", 0) + row.get("unpriced_retried", 0),
         "estimated_attempts": row.get("estimated_attempts", 0),
         "estimated_usd": usd_text(summed(row, "estimated"))
         if row.get("priced_estimates")

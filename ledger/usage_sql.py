@@ -25,7 +25,7 @@ DIMENSIONS = {
 }
 TOTAL = "''"
 # A disputed price gives no credit, but what was paid on top counts against us all the same.
-_SAVING = (
+SAVING = (
     "if(price_state = 'agreed' AND baseline_price_state = 'agreed', "
     "gross_baseline_picousd - cost_picousd, "
     "least(gross_baseline_picousd - cost_picousd, 0))"
@@ -43,7 +43,7 @@ _SUMS = (
     f"sumIf({' + '.join(TOKEN_BUCKETS)}, usage_source = 'cache') AS cache_served_tokens",
     sum_columns("cost_picousd", "cost"),
     sum_columns("gross_baseline_picousd", "gross_baseline"),
-    sum_columns(_SAVING, "gross_saving"),
+    sum_columns(SAVING, "gross_saving"),
     *(
         f"countIf(isNotNull({of}) AND {has}) AS priced_{name}"
         for name, (of, has) in AMOUNTS.items()

@@ -1,4 +1,4 @@
-"""The worker's body: ships usage and estimates unknown usage for as long as the role lives.
+"""The worker's body: ships usage, estimates and sums it for as long as the role lives.
 
 Called by the roles.
 """
@@ -7,6 +7,7 @@ import asyncio
 import logging
 
 from ledger.estimates import Estimator
+from ledger.rolling import Roller
 from ledger.shipper import Shipper
 from storage.columnar import ColumnarError
 
@@ -14,7 +15,10 @@ _log = logging.getLogger(__name__)
 
 
 async def run_worker(
-    shipper: Shipper, stop: asyncio.Event, estimator: Estimator | None = None
+    shipper: Shipper,
+    stop: asyncio.Event,
+    estimator: Estimator | None = None,
+    roller: Roller | None = None,
 ) -> None:
     """Ship until `stop` is set, then once more: what the proxies wrote while they drained.
 
@@ -24,6 +28,8 @@ async def run_worker(
         tasks.create_task(shipper.run(stop))
         if estimator is not None:
             tasks.create_task(estimator.run(stop))
+        if roller is not None:
+            tasks.create_task(roller.run(stop))
     try:
         await shipper.ship()
     except ColumnarError as error:

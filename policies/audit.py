@@ -5,7 +5,7 @@ has a chain of its own; "" is the chain of what concerns all. `verify_chain` fin
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.tables import audit_log
 
 FIRST_HASH = "0" * 64
+_ROWS_AT_A_TIME = 500
 HASHED = ("chain", "number", "at", "actor", "action", "subject", "before_hash", "after_hash", "why")
 
 
@@ -70,6 +71,53 @@ async def _read_last(connection: AsyncConnection, chain: str) -> sa.RowMapping |
     return (await connection.execute(query)).mappings().one_or_none()
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries of a chain; "" is any. `subject` is the beginning of one."""
+
+    action: str = ""
+    subject: str = ""
+    actor: str = ""
+
+
+async def list_audit(
+    connection: AsyncConnection, chain: str, before: int | None, most: int, only: AuditFilter
+) -> list[sa.RowMapping]:
+    """Entries of a chain, the newest first, from the one in front of number `before` on."""
+    query = sa.select(audit_log).where(audit_log.c.chain == chain)
+    if before is not None:
+        query = query.where(audit_log.c.number < before)
+    if only.action:
+        query = query.where(audit_log.c.action == only.action)
+    if only.actor:
+        query = query.where(audit_log.c.actor == only.actor)
+    if only.subject:
+        query = query.where(audit_log.c.subject.startswith(only.subject, autoescape=True))
+    query = query.order_by(audit_log.c.number.desc()).limit(most)
+    return list((await connection.execute(query)).mappings().all())
+
+
+async def read_chain(engine: AsyncEngine, chain: str) -> AsyncIterator[sa.RowMapping]:
+    """A whole chain by number, some entries in memory at a time; ends where it ended at first."""
+    async with engine.connect() as connection:
+        last = await _read_last(connection, chain)
+    after, end = 0, last["number"] if last else 0
+    while after < end:
+        query = (
+            sa.select(audit_log)
+            .where(audit_log.c.chain == chain, audit_log.c.number.between(after + 1, end))
+            .order_by(audit_log.c.number)
+            .limit(_ROWS_AT_A_TIME)
+        )
+        async with engine.connect() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        if not rows:
+            return
+        for row in rows:
+            yield row
+        after = rows[-1]["number"]
+
+
 def digest_of(document: Mapping[str, Any] | None) -> str:
     """SHA-256 (64 hex) of a document's canonical JSON; "" for none."""
     if document is None:
@@ -85,13 +133,40 @@ def hash_of(row: Mapping[str, Any] | sa.RowMapping) -> str:
     return hashlib.sha256(orjson.dumps([row["previous_hash"], *fields])).hexdigest()
 
 
+class ChainCheck:
+    """Goes along a whole chain, an entry at a time; `fault` is "" as long as nothing is wrong."""
+
+    def __init__(self, expected_hash: str = "") -> None:
+        """`expected_hash`: that of an entry as it was seen before; it has to be there still."""
+        self.entries = 0
+        self.last_hash = FIRST_HASH
+        self.fault = ""
+        self._expected_hash = expected_hash
+        self._is_expected_seen = expected_hash in ("", FIRST_HASH)
+
+    def add(self, row: Mapping[str, Any] | sa.RowMapping) -> None:
+        """The next entry by number."""
+        number = self.entries + 1
+        if self.fault:
+            return
+        if row["number"] != number:
+            self.fault = f"entry {number} is missing"
+        elif row["previous_hash"] != self.last_hash or row["hash"] != hash_of(row):
+            self.fault = f"entry {number} was altered"
+        else:
+            self.entries, self.last_hash = number, row["hash"]
+            self._is_expected_seen |= row["hash"] == self._expected_hash
+
+    def finish(self) -> str:
+        """What is wrong with the chain; "" when nothing is."""
+        if not self.fault and not self._is_expected_seen:
+            self.fault = f"no entry has the hash {self._expected_hash}: it was cut or made anew"
+        return self.fault
+
+
 def verify_chain(rows: Iterable[Mapping[str, Any] | sa.RowMapping]) -> str:
     """What is wrong with a whole chain, its rows by number; "" when nothing is."""
-    previous, expected = FIRST_HASH, 1
+    check = ChainCheck()
     for row in rows:
-        if row["number"] != expected:
-            return f"entry {expected} is missing"
-        if row["previous_hash"] != previous or row["hash"] != hash_of(row):
-            return f"entry {expected} was altered"
-        previous, expected = row["hash"], expected + 1
-    return ""
+        check.add(row)
+    return check.finish()

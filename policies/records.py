@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from config.secrets import KeyRing
 from policies.api_key_store import name_of
 from policies.limits import load_limits
 from policies.snapshot import KeyRecord, ProjectRecord, TenantRecord
@@ -14,6 +15,9 @@ from policies.stored_state import Row
 
 # An expired key stays known for a while, so that its caller is told what is wrong with it.
 EXPIRED_KEPT_S = 7 * 86_400
+
+# What a key's record was made of, by its id: ten thousand are not made anew at each change.
+Known = dict[str, tuple[Row, ProjectRecord | None, KeyRecord]]
 
 _log = logging.getLogger(__name__)
 
@@ -45,34 +49,45 @@ class KeySelection:
         self,
         tenants: Mapping[str, TenantRecord],
         projects: Mapping[tuple[str, str], ProjectRecord],
-        pepper_id: str,
+        key_ring: KeyRing,
         now: float,
+        known: Known | None = None,
     ) -> None:
         self._tenants = tenants
         self._projects = projects
-        self._pepper_id = pepper_id
+        self._key_ring = key_ring
         self._now = now
+        self._known = {} if known is None else known
 
     def records(self, rows: Iterable[Row]) -> dict[str, KeyRecord]:
         """Their records by id, in order."""
-        chosen = sorted(
-            (row for row in rows if self._is_in_force(row)), key=lambda row: row["key_id"]
-        )
-        return {row["key_id"]: self._record(row) for row in chosen}
+        chosen = {row["key_id"]: row for row in rows if self._is_in_force(row)}
+        for key_id in self._known.keys() - chosen.keys():
+            del self._known[key_id]
+        return {key_id: self._find(chosen[key_id]) for key_id in sorted(chosen)}
 
     def _is_in_force(self, row: Row) -> bool:
         if row["archived_at"] is not None or row["tenant"] not in self._tenants:
             return False
         if row["project"] and (row["tenant"], row["project"]) not in self._projects:
             return False
-        if row["pepper_id"] != self._pepper_id:
-            _log.warning("key %s was made under another master key: left out", row["key_id"])
+        if not self._key_ring.knows_pepper(row["pepper_id"]):
+            _log.warning("key %s was made under a master key that is not set", row["key_id"])
             return False
         expires_at = seconds_of(row["expires_at"])
         return expires_at is None or expires_at > self._now - EXPIRED_KEPT_S
 
-    def _record(self, row: Row) -> KeyRecord:
+    def _find(self, row: Row) -> KeyRecord:
+        """The record of the last time, where nothing that it is made of has changed."""
         project = self._projects.get((row["tenant"], row["project"]))
+        known = self._known.get(row["key_id"])
+        if known is not None and known[0] is row and known[1] == project:
+            return known[2]
+        record = self._record(row, project)
+        self._known[row["key_id"]] = (row, project, record)
+        return record
+
+    def _record(self, row: Row, project: ProjectRecord | None) -> KeyRecord:
         return KeyRecord(
             key_id=row["key_id"],
             tenant=row["tenant"],
@@ -86,6 +101,7 @@ class KeySelection:
             expires_at=seconds_of(row["expires_at"]),
             limits=load_limits(row["limits"]),
             output_tokens_cap=row["output_tokens_cap"],
+            pepper_id=row["pepper_id"],
         )
 
 

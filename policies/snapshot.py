@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from config.errors import ConfigError
 from config.files import write_atomically
 from config.operator_model import CacheConfig, EstimatesConfig, Limits, Timeouts
-from config.secrets import KeyRing
+from config.secrets import FIRST_KEY_ID, NOTHING_KEPT, KeptKeys, KeyRing
 from policies.limits import NO_LIMITS, UsageLimits, dump_limits, load_limits
 from policies.model import Policy
+from policies.snapshot_signing import PIN_FILE, SnapshotSigner, open_signed, read_pin, write_pin
 
 SCHEMA = 1
 SEAL_PURPOSE = "snapshot"
@@ -62,6 +63,29 @@ class KeyRecord:
     expires_at: float | None = None  # Unix seconds
     limits: UsageLimits = NO_LIMITS
     output_tokens_cap: int | None = None  # reserved for a request that names no maximum
+    pepper_id: str = ""  # of its HMAC; "": that of the snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A tenant's own key at a provider: sent in place of the operator's, to this host alone.
+
+    `host` is "" for a provider whose kind has no address of its own.
+    """
+
+    tenant: str
+    provider: str  # kind of the upstream
+    host: str
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnUpstream:
+    """An upstream that one tenant declared for itself, and what it serves there."""
+
+    tenant: str
+    upstream: Upstream  # its name begins with the tenant's and a slash
+    models: dict[str, str]  # public name -> the upstream's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +130,10 @@ class Snapshot:
     price_book: str  # hash
     estimates: EstimatesConfig = field(default_factory=EstimatesConfig)
     projects: dict[tuple[str, str], ProjectRecord] = field(default_factory=dict)  # tenant, name
+    pepper_id: str = FIRST_KEY_ID  # of keys that are found by their HMAC alone
+    kept_keys: KeptKeys = NOTHING_KEPT  # of master keys that are no longer set
+    credentials: tuple[Credential, ...] = ()
+    own_upstreams: tuple[OwnUpstream, ...] = ()
 
 
 def index_by_hmac(keys: Mapping[str, KeyRecord]) -> dict[bytes, KeyRecord]:
@@ -132,8 +160,23 @@ def dump_snapshot(snapshot: Snapshot) -> bytes:
         "cache": snapshot.cache.model_dump(mode="json"),
         "price_book": snapshot.price_book,
         "estimates": snapshot.estimates.model_dump(mode="json"),
+        "pepper_id": snapshot.pepper_id,
+        "kept_keys": dump_kept_keys(snapshot.kept_keys),
+        "credentials": snapshot.credentials,
+        "own_upstreams": snapshot.own_upstreams,
     }
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def dump_kept_keys(kept: KeptKeys) -> dict[str, Any]:
+    """As JSON; in clear, so only a sealed form may touch a disk."""
+    return {"base": kept.base, "keys": {name: key.hex() for name, key in kept.keys.items()}}
+
+
+def load_kept_keys(document: Mapping[str, Any]) -> KeptKeys:
+    """Back from `dump_kept_keys`."""
+    keys = {name: bytes.fromhex(key) for name, key in document["keys"].items()}
+    return KeptKeys(document["base"], keys)
 
 
 def _dump_key(record: KeyRecord) -> dict[str, Any]:
@@ -141,8 +184,16 @@ def _dump_key(record: KeyRecord) -> dict[str, Any]:
 
 
 def _with_limits(record: KeyRecord | ProjectRecord | TenantRecord) -> dict[str, Any]:
-    names = [each.name for each in fields(record)]
-    return {name: getattr(record, name) for name in names} | {"limits": dump_limits(record.limits)}
+    document = {name: getattr(record, name) for name in _NAMES[type(record)]}
+    # Most have none, and there may be ten thousand.
+    document["limits"] = None if record.limits.is_unlimited else dump_limits(record.limits)
+    return document
+
+
+_NAMES = {
+    kind: tuple(each.name for each in fields(kind))
+    for kind in (KeyRecord, ProjectRecord, TenantRecord)
+}
 
 
 def load_snapshot(data: bytes) -> Snapshot:
@@ -185,7 +236,16 @@ def _read_document(document: dict[str, Any]) -> Snapshot:
             (each["tenant"], each["name"]): ProjectRecord(**_read_limits(each))
             for each in document.get("projects", ())
         },
+        # A snapshot of before there were rotations has none of these.
+        pepper_id=document.get("pepper_id", FIRST_KEY_ID),
+        kept_keys=load_kept_keys(document.get("kept_keys", {"base": "", "keys": {}})),
+        credentials=tuple(Credential(**each) for each in document.get("credentials", ())),
+        own_upstreams=tuple(_read_own(each) for each in document.get("own_upstreams", ())),
     )
+
+
+def _read_own(own: dict[str, Any]) -> OwnUpstream:
+    return OwnUpstream(own["tenant"], Upstream(**own["upstream"]), own["models"])
 
 
 def _read_key(key: dict[str, Any]) -> KeyRecord:
@@ -199,30 +259,52 @@ def _read_limits(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "limits": load_limits(record.get("limits"))}
 
 
-def read_snapshot_file(path: Path, key_ring: KeyRing) -> Snapshot:
-    """The snapshot of a sealed file. Raises ConfigError when missing, tampered or unreadable."""
+def read_snapshot_file(path: Path, key_ring: KeyRing, trusted: bytes | None = None) -> Snapshot:
+    """The snapshot of a sealed file, signed by `trusted` (a public key), or by the one pinned
+    beside it. Raises ConfigError when missing, tampered, signed by others or unreadable.
+    """
     try:
         sealed = path.read_bytes()
     except OSError as error:
         hint = "start the control process first: it writes the snapshot"
         raise ConfigError(f"cannot read the snapshot {path}: {error.strerror}", hint) from error
     try:
-        return load_snapshot(key_ring.unseal(SEAL_PURPOSE, sealed))
+        trusted = trusted or read_pin(path.parent, key_ring)
+        if trusted is None:
+            raise ConfigError(f"{PIN_FILE} is missing, so nobody is trusted to sign", _HINT)
+        signed = key_ring.unseal(SEAL_PURPOSE, sealed)
+        return load_snapshot(open_signed(signed, trusted))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error.message}", error.hint) from error
 
 
-def write_snapshot_file(path: Path, snapshot: Snapshot, key_ring: KeyRing) -> None:
-    """Seals the snapshot and puts it in place at once, mode 0600.
+def read_own_snapshot(path: Path, key_ring: KeyRing) -> Snapshot:
+    """For the control process, before it writes the next: what lies there, by whoever signed it.
 
-    Raises ConfigError when the file holds a newer number or cannot be opened with this key.
+    It may be of a version that did not sign. ConfigError.
     """
-    if path.exists():
-        held = read_snapshot_file(path, key_ring).number
-        if held > snapshot.number:
-            hint = "another control process writes here: stop it, or use another APEX_HOME"
-            raise ConfigError(
-                f"{path}: snapshot {snapshot.number} would replace newer {held}", hint
-            )
-    sealed = key_ring.seal(SEAL_PURPOSE, dump_snapshot(snapshot))
+    return load_snapshot(key_ring.unseal(SEAL_PURPOSE, path.read_bytes()))
+
+
+def write_snapshot_file(
+    path: Path,
+    snapshot: Snapshot,
+    key_ring: KeyRing,
+    signer: SnapshotSigner,
+    held: int | None = None,
+) -> None:
+    """Signs and seals the snapshot and puts it in place at once, mode 0600; pins the signer's key.
+
+    `held` is the number of what lies there, from whoever has just read it. Raises ConfigError when
+    that is newer, or the file cannot be opened with this key.
+    """
+    if held is None and path.exists():
+        held = read_own_snapshot(path, key_ring).number
+    if held is not None and held > snapshot.number:
+        hint = "another control process writes here: stop it, or use another APEX_HOME"
+        message = f"{path}: snapshot {snapshot.number} would replace newer {held}"
+        raise ConfigError(message, hint)
+    if read_pin(path.parent, key_ring) != signer.public_key:
+        write_pin(path.parent, signer.public_key, key_ring)
+    sealed = key_ring.seal(SEAL_PURPOSE, signer.sign(dump_snapshot(snapshot)))
     write_atomically(path, sealed, mode=0o600, is_durable=True)

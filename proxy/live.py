@@ -4,22 +4,40 @@ Made by role.py, swapped whole when the control process says so; a request holds
 started with. An older number never replaces a newer one.
 """
 
-from dataclasses import dataclass, field
+import logging
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from config.clock import Clock
+from config.errors import ConfigError
 from config.provider_kinds import MOCK_KIND
 from config.secrets import KeyRing
 from ledger.events import UNKNOWN_HOST
 from ledger.price_book import PriceBook, load_price_book
+from ledger.price_hosts import OWN_KEY_MARK
 from optimizer.decision import Draws
 from optimizer.session import draw_arms, unit_draw
 from policies.model import Policy
-from policies.snapshot import KeyRecord, Snapshot, Target, Upstream, read_snapshot_file
+from policies.revocations import FILE_NAME as REVOCATIONS_FILE
+from policies.revocations import read_revocations
+from policies.snapshot import (
+    Credential,
+    KeyRecord,
+    Snapshot,
+    Target,
+    Upstream,
+    index_by_hmac,
+    read_snapshot_file,
+)
+from policies.snapshot_signing import read_pin
 from proxy.callers import CallerBook
-from proxy.connector import check_upstream_url
+from proxy.connector import check_upstream_text, check_upstream_url
+from proxy.freshness import DEFAULT_MAX_STALE_S, Freshness, age_on_disk
 from proxy.governing.rules import Rules, rules_of
+from proxy.own_models import Models, OwnModels
 from proxy.providers.addresses import AddressBook, fixed_headers
 from proxy.providers.bedrock import ConverseCalls
 from proxy.providers.families import Family, asks_usage, family_of
@@ -30,6 +48,8 @@ if TYPE_CHECKING:
 
 USER_AGENT = "netra-apex"
 MOCK_REGION = "us-east-1"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +66,7 @@ class UpstreamDoor:
     asks_usage: bool  # of streams, in stream_options
     converse: ConverseCalls | None = None  # who signs the calls of kind bedrock
     litellm: LitellmWay | None = None  # who makes the calls of the long tail of kinds
+    tenant: str = ""  # whose key or server it is, and nobody else's; "": the operator's, for all
 
 
 class Place(NamedTuple):
@@ -72,12 +93,25 @@ class TenantKeys:
 class LiveSnapshot:
     """One snapshot with its doors, keys and price book."""
 
-    def __init__(self, snapshot: Snapshot, book: PriceBook, key_ring: KeyRing) -> None:
-        self.snapshot = snapshot
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        book: PriceBook,
+        key_ring: KeyRing,
+        revoked: frozenset[str] = frozenset(),
+        *,
+        is_closed: bool = False,
+    ) -> None:
+        self.snapshot = _without(snapshot, revoked, is_closed=is_closed)
+        self.revoked = revoked
+        self.is_closed = is_closed  # nobody vouched for it for so long that it serves no one
+        self.next_expiry = _next_expiry(self.snapshot, 0.0)
         self.book = book
-        self.pepper = key_ring.pepper()
-        self.doors = {name: open_door(upstream) for name, upstream in snapshot.upstreams.items()}
-        self.places = {name: _place_of(door) for name, door in self.doors.items()}
+        key_ring = key_ring.with_kept(snapshot.kept_keys)
+        self.peppers = _peppers_of(snapshot, key_ring)
+        self.doors = Doors(snapshot.upstreams)
+        self._own_models = _open_own(snapshot, self.doors)
+        self.places = Places(self.doors)
         self.forms: dict[tuple[object, ...], EventForm] = {}  # of usage events, see event_drafts.py
         self._targets: dict[tuple[str, ...], tuple[Target, ...]] = {}
         self._key_ring = key_ring
@@ -85,6 +119,12 @@ class LiveSnapshot:
         self._salts: dict[str, tuple[bytes, bytes]] = {}
         self._rules: dict[str, Rules | None] = {}
         self.callers = CallerBook()
+
+    def forget_expired(self, now: float) -> None:
+        """Let whoever called before be looked at again, once a key has ended; Unix seconds."""
+        if now >= self.next_expiry:
+            self.callers = CallerBook()
+            self.next_expiry = _next_expiry(self.snapshot, now)
 
     @property
     def needs_litellm(self) -> bool:
@@ -127,20 +167,132 @@ class LiveSnapshot:
         policies = self.snapshot.policies
         return policies[record.policy_revision], policies[candidate] if candidate else None
 
-    def baseline_of(self, model: str) -> tuple[Place, str]:
+    def models_of(self, tenant: str) -> Models:
+        """Return the public names a tenant may ask for, with the targets that are right for it."""
+        own = self._own_models.get(tenant)
+        return self.snapshot.models if own is None else own
+
+    def bound(self, upstream: str, tenant: str) -> str:
+        """Return the door by which a tenant calls an upstream: with its own key, if it has one."""
+        own = self._own_models.get(tenant)
+        return own.bound.get(upstream, upstream) if own is not None else upstream
+
+    def whose_models(self, tenant: str) -> str:
+        """Return the tenant when its models are not everybody's, else ""."""
+        return tenant if tenant in self._own_models else ""
+
+    def baseline_of(self, model: str, tenant: str = "") -> tuple[Place, str]:
         """Return who would have served a model had nobody decided anything: its first target."""
-        targets = self.snapshot.models.get(model)
+        targets = self.models_of(tenant).get(model)
         if not targets:
             return NOWHERE, ""
         return self.places[targets[0].upstream], targets[0].model
 
-    def targets_of(self, models: tuple[str, ...]) -> tuple[Target, ...]:
+    def targets_of(self, models: tuple[str, ...], tenant: str = "") -> tuple[Target, ...]:
         """Return where the models of a decision can be served, in the order to try them."""
-        targets = self._targets.get(models)
+        own = self._own_models.get(tenant)
+        kept = self._targets if own is None else own.routes
+        targets = kept.get(models)
         if targets is None:
-            targets = tuple(target for name in models for target in self.snapshot.models[name])
-            self._targets[models] = targets  # as many entries as there are routes
+            known = self.models_of(tenant)
+            targets = tuple(target for name in models for target in known[name])
+            kept[models] = targets  # as many entries as there are routes
         return targets
+
+
+def _without(snapshot: Snapshot, revoked: frozenset[str], *, is_closed: bool) -> Snapshot:
+    """A snapshot in which those keys are not, or none at all."""
+    if not is_closed and revoked.isdisjoint(snapshot.keys_by_id):
+        return snapshot
+    kept = {
+        key_id: key
+        for key_id, key in snapshot.keys_by_id.items()
+        if not is_closed and key_id not in revoked
+    }
+    return replace(snapshot, keys_by_id=kept, keys_by_hmac=index_by_hmac(kept))
+
+
+def _next_expiry(snapshot: Snapshot, now: float) -> float:
+    """When the next key ends after `now`; infinity when none does."""
+    ends = (key.expires_at for key in snapshot.keys_by_id.values() if key.expires_at is not None)
+    return min((end for end in ends if end > now), default=math.inf)
+
+
+def _peppers_of(snapshot: Snapshot, key_ring: KeyRing) -> dict[str, bytes]:
+    """Return what keys the HMACs of the snapshot's API keys; ConfigError when one is lost."""
+    ids = {record.pepper_id for record in snapshot.keys_by_id.values()}
+    return {each: key_ring.pepper_of(each or snapshot.pepper_id) for each in ids | {""}}
+
+
+class Doors(dict[str, UpstreamDoor]):
+    """Doors by name. Those that only have another key than a shared one open when first used."""
+
+    def __init__(self, shared: Mapping[str, Upstream]) -> None:
+        super().__init__({name: open_door(upstream) for name, upstream in shared.items()})
+        self._waiting: dict[str, Credential] = {}  # there may be thousands
+
+    def bind(self, credential: Credential, shared: str) -> str:
+        """Have a tenant's key stand behind a shared upstream; the name of that door."""
+        name = f"{credential.tenant}{OWN_KEY_MARK}{shared}"
+        self._waiting[name] = credential
+        return name
+
+    def __missing__(self, name: str) -> UpstreamDoor:
+        credential = self._waiting[name]
+        shared = self[name.partition(OWN_KEY_MARK)[2]].upstream
+        upstream = replace(shared, name=name, api_key=credential.api_key)
+        door = self[name] = open_door(upstream, credential.tenant)
+        return door
+
+
+class Places(dict[str, Place]):
+    """Who serves behind each door, made when first asked for."""
+
+    def __init__(self, doors: Doors) -> None:
+        super().__init__({name: _place_of(door) for name, door in doors.items()})
+        self._doors = doors
+
+    def __missing__(self, name: str) -> Place:
+        place = self[name] = _place_of(self._doors[name])
+        return place
+
+
+def _open_own(snapshot: Snapshot, doors: Doors) -> dict[str, OwnModels]:
+    """Add the doors that are one tenant's alone; return the models of those who have any."""
+    shared: dict[tuple[str, str], list[str]] = {}
+    for name, door in doors.items():
+        shared.setdefault(binding_of(door), []).append(name)
+    tenants = {each.tenant for each in snapshot.credentials}
+    tenants |= {each.tenant for each in snapshot.own_upstreams}
+    own = {tenant: OwnModels(snapshot.models) for tenant in tenants}
+    for declared in snapshot.own_upstreams:
+        opened = _open_or_leave(declared.upstream, declared.tenant)
+        if opened is not None:
+            doors[declared.upstream.name] = opened
+            own[declared.tenant].add(declared.upstream.name, declared.models)
+    for credential in snapshot.credentials:
+        for name in shared.get((credential.provider, credential.host), ()):
+            own[credential.tenant].bound[name] = doors.bind(credential, name)
+    return own
+
+
+def binding_of(door: UpstreamDoor) -> tuple[str, str]:
+    """Return what a credential has to name to be sent through a door: its kind and its host."""
+    base = door.addresses.base
+    if door.is_mock or not base.host:
+        return door.upstream.kind, ""
+    return door.upstream.kind, base.host_port_subcomponent or ""
+
+
+def _open_or_leave(upstream: Upstream, tenant: str) -> UpstreamDoor | None:
+    """Open a tenant's own upstream; what one tenant wrote must not keep the others waiting."""
+    try:
+        if upstream.allow_private or upstream.kind == MOCK_KIND:
+            raise ConfigError("an upstream of a tenant is a public one", "")
+        return open_door(upstream, tenant)
+    except (ConfigError, ValueError) as error:
+        logger.warning("upstream %s is left out: %s", upstream.name, error)
+        return None
 
 
 def _place_of(door: UpstreamDoor) -> Place:
@@ -155,10 +307,12 @@ def _place_of(door: UpstreamDoor) -> Place:
     )
 
 
-def open_door(upstream: Upstream) -> UpstreamDoor:
+def open_door(upstream: Upstream, tenant: str = "") -> UpstreamDoor:
     """Prepare the addresses and headers of one upstream; raises ConfigError on a forbidden one."""
     is_mock = upstream.kind == MOCK_KIND
     allows_private = upstream.allow_private or is_mock
+    if upstream.base_url:
+        check_upstream_text(upstream.base_url, allows_private=allows_private)
     addresses = AddressBook(upstream)
     if addresses.base.host or upstream.base_url:
         check_upstream_url(addresses.base, allows_private=allows_private)
@@ -178,6 +332,7 @@ def open_door(upstream: Upstream) -> UpstreamDoor:
         asks_usage=asks_usage(upstream),
         converse=_converse_of(upstream, addresses),
         litellm=LitellmWay(upstream) if family_of(upstream) == "litellm" else None,
+        tenant=tenant,
     )
 
 
@@ -189,32 +344,89 @@ def _converse_of(upstream: Upstream, addresses: AddressBook) -> ConverseCalls | 
 
 
 class SnapshotHolder:
-    """Holds the live snapshot and replaces it from disk."""
+    """Holds the live snapshot, replaces it from disk, and takes keys out that were revoked.
 
-    def __init__(self, home: Path, key_ring: KeyRing, clock: Clock) -> None:
+    Whose signature is good is read once: who exchanges that file does not reach a running proxy.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        key_ring: KeyRing,
+        clock: Clock,
+        max_stale_s: float = DEFAULT_MAX_STALE_S,
+    ) -> None:
         self._home = home
         self._path = home / "snapshot.sealed"
         self._seen_ns = 0
         self._key_ring = key_ring
+        self._trusted = read_pin(home, key_ring)
+        self._revoked = frozenset(read_revocations(home / REVOCATIONS_FILE, key_ring))
         self.clock = clock
         self.epoch = ""
-        self.live = self._load()
+        self.freshness = Freshness(clock, max_stale_s, age_on_disk(home, clock))
+        self._whole = self._read()
+        self.live = self._build(is_closed=self.freshness.is_over)
 
     def refresh(self) -> bool:
         """Take the snapshot on disk if it is newer; raises ConfigError and keeps the old one."""
+        fresh = self.read_newer()
+        return fresh is not None and self.take(fresh)
+
+    def read_newer(self) -> "Whole | None":
+        """Read what is on disk, unless it was read before; may run on a thread. ConfigError."""
         if self._written_ns() == self._seen_ns != 0:
+            return None
+        whole = self._read()
+        LiveSnapshot(whole.snapshot, whole.book, self._key_ring)  # all its doors can be opened
+        return whole
+
+    def take(self, fresh: "Whole") -> bool:
+        """Serve from it; False, and the one in hand stays, when it is no newer."""
+        if fresh.snapshot.number <= self._whole.snapshot.number:
             return False
-        fresh = self._load()
-        if fresh.snapshot.number <= self.live.snapshot.number:
-            return False
-        self.live = fresh
+        self._whole = fresh
+        self.live = self._build(is_closed=self.live.is_closed)
         return True
 
-    def _load(self) -> LiveSnapshot:
+    def look_at_disk(self) -> None:
+        """Take in what is noted there, should a message have been missed. ConfigError."""
+        self.freshness.note_age(age_on_disk(self._home, self.clock))
+        self.look_at_time()
+        self.revoke(read_revocations(self._home / REVOCATIONS_FILE, self._key_ring))
+
+    def revoke(self, key_ids: Iterable[str]) -> None:
+        """From now on nobody gets in with these keys, whatever a snapshot says."""
+        revoked = self._revoked.union(key_ids)
+        if revoked != self._revoked:
+            self._revoked = revoked
+            self.live = self._build(is_closed=self.live.is_closed)
+
+    def confirm(self, number: int) -> bool:
+        """The control plane vouches for a snapshot: False when this one has not got it."""
+        if number != self._whole.snapshot.number:
+            return False
+        self.freshness.confirm()
+        self.look_at_time()
+        return True
+
+    def look_at_time(self) -> None:
+        """Do what is due: close or open again, and let expired keys go."""
+        if self.freshness.is_over != self.live.is_closed:
+            self.live = self._build(is_closed=self.freshness.is_over)
+        self.live.forget_expired(self.clock.now())
+
+    def _build(self, *, is_closed: bool) -> LiveSnapshot:
+        whole = self._whole
+        return LiveSnapshot(
+            whole.snapshot, whole.book, self._key_ring, self._revoked, is_closed=is_closed
+        )
+
+    def _read(self) -> "Whole":
         self._seen_ns = self._written_ns()
-        snapshot = read_snapshot_file(self._path, self._key_ring)
+        snapshot = read_snapshot_file(self._path, self._key_ring, self._trusted)
         book = load_price_book(self._home / "price-books" / f"{snapshot.price_book}.json")
-        return LiveSnapshot(snapshot, book, self._key_ring)
+        return Whole(snapshot, book)
 
     def _written_ns(self) -> int:
         """Return when the file was written; 0 when there is none."""
@@ -222,3 +434,10 @@ class SnapshotHolder:
             return self._path.stat().st_mtime_ns
         except OSError:
             return 0
+
+
+class Whole(NamedTuple):
+    """What is on disk: a snapshot with every key it was built with, and its price book."""
+
+    snapshot: Snapshot
+    book: PriceBook

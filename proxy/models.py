@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config.errors import nearest
-from policies.snapshot import Snapshot
 from proxy.errors import GatewayError
+from proxy.own_models import Models
 
 LONGEST_NAME_CHARACTERS = 128
 
@@ -24,40 +24,40 @@ def unknown_model(name: str, known: Iterable[str]) -> GatewayError:
     )
 
 
-def model_document(snapshot: Snapshot, name: str) -> dict[str, Any]:
-    """Describe one model in OpenAI's shape; raises the 404."""
-    targets = snapshot.models.get(name)
+def model_document(models: Models, name: str, built_at: float) -> dict[str, Any]:
+    """Describe one model in OpenAI's shape, of those a tenant may ask for; raises the 404."""
+    targets = models.get(name)
     if targets is None:
-        raise unknown_model(name, snapshot.models)
+        raise unknown_model(name, models)
     return {
         "id": name,
         "object": "model",
-        "created": int(snapshot.built_at),
+        "created": int(built_at),
         "owned_by": targets[0].upstream,
     }
 
 
-def list_document(snapshot: Snapshot) -> dict[str, Any]:
+def list_document(models: Models, built_at: float) -> dict[str, Any]:
     """Describe all models in OpenAI's shape."""
-    names = sorted(snapshot.models)
-    return {"object": "list", "data": [model_document(snapshot, name) for name in names]}
+    data = [model_document(models, name, built_at) for name in sorted(models)]
+    return {"object": "list", "data": data}
 
 
-def anthropic_list(snapshot: Snapshot) -> dict[str, Any]:
+def anthropic_list(models: Models, built_at: float) -> dict[str, Any]:
     """Describe all models in Anthropic's shape, on one page."""
-    at = datetime.fromtimestamp(int(snapshot.built_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    names = sorted(snapshot.models)
+    at = datetime.fromtimestamp(int(built_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    names = sorted(models)
     data = [{"type": "model", "id": name, "display_name": name, "created_at": at} for name in names]
     ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
     return {"data": data, "has_more": False, **ends}
 
 
-def gemini_list(snapshot: Snapshot) -> dict[str, Any]:
+def gemini_list(models: Models) -> dict[str, Any]:
     """Describe all models in Google's shape, on one page."""
     methods = ["generateContent", "countTokens"]
     return {
         "models": [
             {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": methods}
-            for name in sorted(snapshot.models)
+            for name in sorted(models)
         ]
     }

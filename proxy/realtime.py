@@ -27,6 +27,7 @@ from proxy.refusals import refusal_of
 from proxy.resources.choosing import Choice, choose_upstream
 from proxy.resources.dialect import resource_dialect
 from proxy.retry import failure_of_fault, failure_of_status
+from proxy.scopes import check_model
 from proxy.upstream_client import (
     MOST_MESSAGE_BYTES,
     AiohttpClient,
@@ -73,9 +74,7 @@ class Realtime:
         if not ctx.model:
             message, hint = "The query names no model.", "Add ?model=... to the address."
             raise InvalidRequestError(message, hint, param="model")
-        if ctx.model not in ctx.live.snapshot.models and not ctx.live.snapshot.default_upstream:
-            raise unknown_model(ctx.model, ctx.live.snapshot.models)
-        choice = choose_upstream(ctx.live, ctx.model, None)
+        choice = _choose(ctx)
         target = Target(choice.door.upstream.name, choice.model)
         await self.admission.governor.admit_session(ctx, target)
         upstream = await self._connect(ctx, request, choice)
@@ -250,6 +249,17 @@ async def _pass_on(
                 await sink.send_bytes(message.data)
         except (ConnectionError, RuntimeError):
             return  # the other side has gone
+
+
+def _choose(ctx: RequestContext) -> Choice:
+    """Return where the session goes; raises 403 or 404 for a model the caller may not use."""
+    if ctx.key is None:
+        raise RuntimeError("a session needs a key")
+    check_model(ctx.key, ctx.endpoint, ctx.model)
+    models = ctx.live.models_of(ctx.key.tenant)
+    if ctx.model not in models and not ctx.live.snapshot.default_upstream:
+        raise unknown_model(ctx.model, models)
+    return choose_upstream(ctx.live, ctx.model, None, ctx.key.tenant)
 
 
 def _plain_headers(request: web.Request) -> dict[str, str]:

@@ -6,7 +6,7 @@ Used by roles/reports.py. Plain http.client: a verb has to answer before it coul
 import http.client
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from config.errors import ConfigError
@@ -14,6 +14,9 @@ from config.home import find_lock_owner, read_discovery
 from config.settings import Settings
 from roles import places
 from roles.admin_token import load_admin_token
+
+if TYPE_CHECKING:
+    from admin_api.client import AdminApi
 
 TIMEOUT_S = 60.0
 
@@ -55,6 +58,25 @@ class AdminClient:
 
 def find_running(settings: Settings) -> AdminClient | None:
     """A client of the gateway that owns this home; None when nothing runs. ConfigError."""
+    place = _locate(settings)
+    return None if place is None else AdminClient(*place, load_admin_token(settings))
+
+
+def find_api(settings: Settings) -> "AdminApi":
+    """The same with typed answers and retries, for verbs that need a gateway. ConfigError."""
+    from admin_api.client import AdminApi
+
+    place = _locate(settings)
+    if place is None:
+        raise ConfigError(
+            f"no gateway runs on {settings.home}",
+            "start one with python main.py all, or name its directory in APEX_HOME",
+        )
+    return AdminApi(*place, load_admin_token(settings))
+
+
+def _locate(settings: Settings) -> tuple[str, int] | None:
+    """Host and port of the admin API; None when nothing runs. ConfigError."""
     owner = find_lock_owner(settings.home)
     if owner is None:
         return None
@@ -64,4 +86,4 @@ def find_running(settings: Settings) -> AdminClient | None:
             f"process {owner} uses {settings.home} and has no admin API yet",
             "the gateway is starting, or another verb is at work: try again in some seconds",
         )
-    return AdminClient(announced["host"], announced["port"], load_admin_token(settings))
+    return announced["host"], announced["port"]

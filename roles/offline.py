@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from admin_api.calls import parse
 from admin_api.errors import AdminError
 from admin_api.key_names import KeyNames, read_key_names
 from admin_api.routes.conservation import answer_conservation
 from admin_api.routes.requests import answer_request
-from admin_api.routes.usage import answer_usage
+from admin_api.routes.usage import UsageQuery, answer_usage
 from config.clock import Clock
 from config.errors import ConfigError
 from config.home import HomeLock
@@ -35,7 +36,13 @@ Answer = Callable[[UsageStore], Awaitable[dict[str, Any]]]
 def ask_usage(settings: Settings, query: dict[str, str]) -> dict[str, Any]:
     """As GET /admin/v1/usage. ConfigError with the route's own words."""
     key_names = partial(_read_key_names, settings)
-    return _ask(settings, lambda store: answer_usage(store, key_names, query))
+    return _ask(settings, lambda store: answer_usage(store, key_names, _parse_usage(query)))
+
+
+def _parse_usage(query: dict[str, str]) -> UsageQuery:
+    asked = parse(UsageQuery, query, "query")
+    assert isinstance(asked, UsageQuery)
+    return asked
 
 
 def ask_request(settings: Settings, request_id: str) -> dict[str, Any]:

@@ -72,12 +72,12 @@ def format_usage(group_by: str, usage: Mapping[str, Any]) -> list[str]:
     return [lines[0], rule, *lines[1:-1], rule, lines[-1]]
 
 
-def align(table: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of equal columns: the first to the left, figures to the right."""
+def align(table: Sequence[Sequence[str]], side: str = "right") -> list[str]:
+    """Rows of equal columns: the first to the left, the others, as figures are, to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
     return [
         "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
+            cell.rjust(width) if place and side == "right" else cell.ljust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in table

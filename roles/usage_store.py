@@ -20,6 +20,7 @@ from ledger.book_shelf import BookShelf
 from ledger.conservation import ConservationReport, check_conservation
 from ledger.estimates import Estimator
 from ledger.open_attempts import load_open_window
+from ledger.rolling import Roller
 from ledger.shipper import Shipper
 from ledger.worker import run_worker
 from roles import places
@@ -62,6 +63,7 @@ class UsageStore:
         self._key_ring = key_ring
         self._shipper: Shipper | None = None
         self._estimator: Estimator | None = None
+        self._roller: Roller | None = None
         self._trouble = "it is being opened"
         self.opened = asyncio.Event()
 
@@ -78,6 +80,7 @@ class UsageStore:
         segments = places.segments_directory(settings)
         self._columnar = columnar
         self._shipper = Shipper(segments, columnar, books, self._clock, self._metrics)
+        self._roller = Roller(columnar, self._clock)
         if self._key_ring is not None:
             spool = places.unmetered_directory(settings)
             shelf = BookShelf(places.price_books_directory(settings))  # of its own: another thread
@@ -102,13 +105,18 @@ class UsageStore:
             else:
                 _log.info("the columnar store is open")
         if self._shipper is not None:
-            await run_worker(self._shipper, stop, self._estimator)
+            await run_worker(self._shipper, stop, self._estimator, self._roller)
 
     def _note_trouble(self, trouble: str) -> None:
         """Said when it changes, not at every try."""
         if trouble != self._trouble:
             _log.warning("usage events wait on disk: %s", trouble)
         self._trouble = trouble
+
+    @property
+    def columnar(self) -> Columnar | None:
+        """The engine; None until it is open."""
+        return self._columnar
 
     async def close(self) -> None:
         """Give the engine back."""

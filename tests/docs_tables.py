@@ -15,6 +15,7 @@ from policies.model import Policy
 from proxy.dialects.table import DIALECTS, GEMINI_VERBS, OPENAI_PATHS
 from proxy.providers.families import FAMILIES
 from proxy.providers.matrix import HINTS, WAYS
+from tests.admin_api.authorisation import permission_table, route_table
 from tests.faults.bad_input_rows import INPUT_ROWS, input_table
 from tests.faults.caller_rows import caller_table
 from tests.faults.framing_rows import FRAMING_ROWS, framing_table
@@ -70,6 +71,7 @@ def paths_of(endpoint: str) -> list[str]:
 
 # document -> table name -> (title of the first two columns, rows), or the table itself
 TABLES: dict[str, dict[str, tuple[str, str, Rows] | str]] = {
+    "docs/authorisation.md": {"permissions": permission_table(), "routes": route_table()},
     "docs/configuration.md": {
         "settings": ("variable", "default", describe_settings()),
         "config": ("key", "default", describe_config()),

@@ -2,15 +2,27 @@
 
 from typing import Any
 
-from aiohttp import web
+from pydantic import BaseModel
 
-from admin_api.answers import json_response
-from admin_api.context import CONTEXT, UsageStore
+from admin_api.calls import Answer, Call, Route
+from admin_api.context import UsageStore
+from admin_api.permissions import Permission
 
 
-async def show_conservation(request: web.Request) -> web.Response:
-    """Whether every figure agrees, and the lines that show it; 200 either way."""
-    return json_response(await answer_conservation(request.app[CONTEXT].usage))
+class Conservation(BaseModel):
+    """Whether every figure agrees, and the lines that show it."""
+
+    is_exact: bool
+    starts: int
+    ends: int
+    open_attempts: int
+    unknown_attempts: int
+    rows: list[str]
+
+
+async def show_conservation(call: Call) -> Answer:
+    """200 whether they agree or not."""
+    return Answer(Conservation.model_validate(await answer_conservation(call.context.usage)))
 
 
 async def answer_conservation(usage: UsageStore) -> dict[str, Any]:
@@ -22,5 +34,11 @@ async def answer_conservation(usage: UsageStore) -> dict[str, Any]:
         "ends": report.ends,
         "open_attempts": report.open_attempts,
         "unknown_attempts": report.unknown_attempts,
-        "rows": report.rows,
+        "rows": list(report.rows),
     }
+
+
+ROUTES = (
+    Route("GET", "/admin/v1/conservation", show_conservation, Permission.operate,
+          "Check that log, store and bill agree", answer=Conservation),
+)  # fmt: skip

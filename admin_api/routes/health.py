@@ -9,7 +9,9 @@ from typing import Any
 from aiohttp import web
 
 from admin_api.answers import json_response
+from admin_api.calls import ACTOR, check_permission
 from admin_api.context import CONTEXT, DependencyState
+from admin_api.permissions import Permission
 from config.metrics import render_metrics
 
 METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -35,7 +37,9 @@ async def show_ready(request: web.Request) -> web.Response:
 
 
 async def show_metrics(request: web.Request) -> web.Response:
-    """Prometheus text, the metrics of every process of this home added up."""
+    """Prometheus text, the metrics of every process of this home added up; all tenants' figures."""
+    if ACTOR in request:  # not where only this machine can ask
+        check_permission(request[ACTOR], Permission.operate, None)
     metrics = request.app[CONTEXT].metrics
     text = await asyncio.to_thread(render_metrics, metrics.path.parent, metrics)
     return web.Response(body=text.encode(), headers={"Content-Type": METRICS_CONTENT_TYPE})

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from pydantic import BaseModel, Field
 
-from admin_api.answers import json_response
-from admin_api.context import CONTEXT
+from admin_api.calls import Answer, Call, Route
+from admin_api.permissions import Permission
 from ledger.events import UNKNOWN_HOST
 from ledger.price_book import PriceBook
 from ledger.target_report import PricedTarget, explain_model, price_targets
@@ -17,19 +17,42 @@ Models = Mapping[str, tuple[Target, ...]]
 Upstreams = Mapping[str, Upstream]
 
 
-async def show_price(request: web.Request) -> web.Response:
+class TargetPrice(BaseModel):
+    """What a model costs at one upstream; amounts are decimal text."""
+
+    upstream: str
+    model: str
+    host: str
+    state: str = Field(description="agreed, disputed or unknown.")
+    source: str = Field(description="book, override, or empty for none.")
+    provider: str
+    usd_per_million: dict[str, str]
+    usd_per_unit: dict[str, str]
+    reason: str
+
+
+class ModelPrice(BaseModel):
+    """A public model at each upstream that serves it, in order, by the book in force."""
+
+    model: str
+    price_book: str = Field(description="SHA-256 of the book.")
+    targets: list[TargetPrice]
+    rows: list[str] = Field(description="The same for people.")
+
+
+async def show_price(call: Call) -> Answer:
     """The rows of `prices explain` and each target, by the snapshot and the book in force."""
-    context = request.app[CONTEXT]
-    snapshot, model = context.snapshot(), request.match_info["model"]
-    book = context.price_book()
-    return json_response(answer_price(book, snapshot.upstreams, snapshot.models, model))
+    context, snapshot = call.context, call.context.snapshot()
+    book, model = context.price_book(), call.path["model"]
+    answer = answer_price(book, snapshot.upstreams, snapshot.models, model)
+    return Answer(ModelPrice.model_validate(answer))
 
 
 def answer_price(
     book: PriceBook, upstreams: Upstreams, models: Models, model: str
 ) -> dict[str, Any]:
     """`targets` is empty for a name that no public model has; `rows` then explain the book."""
-    prices = price_targets(book, _list_targets(upstreams, models.get(model, ())))
+    prices = price_targets(book, list_targets(upstreams, models.get(model, ())))
     return {
         "model": model,
         "price_book": book.hash,
@@ -38,7 +61,8 @@ def answer_price(
     }
 
 
-def _list_targets(upstreams: Upstreams, targets: tuple[Target, ...]) -> Iterator[PricedTarget]:
+def list_targets(upstreams: Upstreams, targets: tuple[Target, ...]) -> Iterator[PricedTarget]:
+    """The targets as the price book asks for them."""
     for target in targets:
         upstream = upstreams[target.upstream]
         yield PricedTarget(
@@ -48,3 +72,9 @@ def _list_targets(upstreams: Upstreams, targets: tuple[Target, ...]) -> Iterator
             model=target.model,
             is_private=upstream.allow_private,
         )
+
+
+ROUTES = (
+    Route("GET", "/admin/v1/prices/{model:.+}", show_price, Permission.catalogue_read,
+          "Show what a model costs", answer=ModelPrice),
+)  # fmt: skip

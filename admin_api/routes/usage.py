@@ -1,61 +1,110 @@
 """GET /admin/v1/usage: requests, tokens and cost by one dimension, up to this very moment."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
-from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
 
-from admin_api.answers import json_response
-from admin_api.context import CONTEXT, UsageStore
+from admin_api.calls import Answer, Call, Route, Strict
+from admin_api.context import UsageStore
 from admin_api.errors import AdminError
 from admin_api.key_names import ReadKeyNames, name_keys
-from config.errors import nearest
+from admin_api.permissions import Permission
 from ledger.usage import UsageQueryError, usage_rows
-from ledger.usage_sql import DIMENSIONS
 
-GROUPS = tuple(DIMENSIONS)
-PARAMETERS = ("group_by", "from", "to", "tenant")
+GroupBy = Literal[
+    "model", "served_model", "key", "tag", "day", "upstream", "cache", "tenant", "arm"
+]  # fmt: skip
+GROUPS: tuple[GroupBy, ...] = get_args(GroupBy)
+Usd = str | None  # decimal text; None: unknown
+# Dates and instants of ISO 8601; a plus sign that was not encoded arrives as a space.
+MOMENT = r"^$|^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+ -]\d{2}:?\d{2})?)?$"
 
 
-async def show_usage(request: web.Request) -> web.Response:
-    """{"rows": [...], "totals": {...}}; what was answered before the call is in it."""
-    context = request.app[CONTEXT]
-    return json_response(await answer_usage(context.usage, context.key_names, request.query))
+class UsageQuery(Strict):
+    """What usage is asked for."""
+
+    group_by: GroupBy = Field(default="model", description="One row for each of these.")
+    since: str = Field(
+        default="", alias="from", pattern=MOMENT, description="First moment, ISO 8601, UTC."
+    )
+    until: str = Field(
+        default="", alias="to", pattern=MOMENT, description="End of the period, not in it."
+    )
+    tenant: str = Field(default="", max_length=64, description="Only this tenant's.")
+
+
+class UsageFigures(BaseModel):
+    """Sums; amounts are decimal text, null where nothing of them is known."""
+
+    model_config = ConfigDict(extra="allow")
+
+    requests: int
+    attempts: int
+    unknown_attempts: int
+    errors: int
+    cache_hits: int
+    coalesced: int
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_5m_tokens: int
+    cache_write_1h_tokens: int
+    audio_input_tokens: int
+    image_input_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    audio_output_tokens: int
+    image_output_tokens: int
+    total_tokens: int
+    cache_served_tokens: int
+    cost_usd: Usd
+    gross_baseline_usd: Usd
+    gross_saving_usd: Usd
+    partial_amounts: list[str] = Field(description="Amounts that leave something unknown out.")
+    unpriced_requests: int
+    estimated_attempts: int
+    estimated_usd: Usd = Field(description="Estimated of unknown usage; in no other amount.")
+
+
+class Usage(BaseModel):
+    """Rows name their group in a field of the dimension's name; by tag they overlap."""
+
+    rows: list[UsageFigures]
+    totals: UsageFigures
+
+
+async def show_usage(call: Call) -> Answer:
+    """What was answered before the call is in it."""
+    context, query = call.context, call.query.model_copy(update={"tenant": call.tenant or ""})
+    return Answer(Usage.model_validate(await answer_usage(context.usage, context.key_names, query)))
 
 
 async def answer_usage(
-    usage: UsageStore, key_names: ReadKeyNames, query: Mapping[str, str]
+    usage: UsageStore, key_names: ReadKeyNames, query: UsageQuery
 ) -> dict[str, Any]:
-    """The answer to a query of group_by, from, to, tenant; AdminError."""
-    for name in query:
-        _check_choice("parameter", name, PARAMETERS)
-    group_by = query.get("group_by", GROUPS[0])
-    _check_choice("group_by", group_by, GROUPS)
+    """The rows and the totals; AdminError."""
     fresh = await usage.open_fresh()
     try:
         answer = await usage_rows(
             fresh.columnar,
-            group_by,
-            _read_moment(query.get("from")),
-            _read_moment(query.get("to")),
-            query.get("tenant"),
+            query.group_by,
+            _read_moment(query.since),
+            _read_moment(query.until),
+            query.tenant or None,
             fresh.open_window,
         )
     except UsageQueryError as error:
         raise AdminError(400, "invalid_period", str(error), error.hint) from error
-    if group_by == "key":
+    if query.group_by == "key":
         answer["rows"] = name_keys(answer["rows"], await key_names())
     return answer
 
 
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        near = nearest(value, known)
-        advice = f"did you mean {' or '.join(near)}? " if near else ""
-        hint = f"{advice}{name} is one of {', '.join(known)}"
-        raise AdminError(400, f"unknown_{name}", f"unknown {name} {value[:64]!r}", hint)
-
-
-def _read_moment(text: str | None) -> str | None:
+def _read_moment(text: str) -> str | None:
     """A plus sign that was not encoded arrives as a space, which no moment has after its T."""
-    return text.replace(" ", "+") if text and "T" in text else text
+    return (text.replace(" ", "+") if "T" in text else text) or None
+
+
+ROUTES = (
+    Route("GET", "/admin/v1/usage", show_usage, Permission.usage_read, "Show usage and its cost",
+          query=UsageQuery, answer=Usage),
+)  # fmt: skip

@@ -18,6 +18,7 @@ from policies.snapshot import Target
 from proxy.admission import Admission
 from proxy.context import RequestContext
 from proxy.errors import GatewayError
+from proxy.redaction import without_key
 from proxy.refusals import refusal_of
 from proxy.resources.answering import ResourceAnswer
 from proxy.resources.choosing import Choice, choose_upstream
@@ -29,6 +30,7 @@ from proxy.resources.ownership import Owner, OwnershipMap
 from proxy.resources.paths import ResourcePath, read_path
 from proxy.resources.references import check_references, owned
 from proxy.retry import Failure, failure_of_fault, failure_of_status, timed_out
+from proxy.scopes import check_model
 from proxy.upstream_client import UpstreamCall, UpstreamClient, UpstreamFault, UpstreamReply
 from proxy.wire_headers import headers_up
 
@@ -67,6 +69,8 @@ class ResourceRelay:
             incoming.document,
             ctx.model or incoming.model,
         )
+        if ctx.key is not None:
+            check_model(ctx.key, ctx.endpoint, ctx.model)
         choice = await self._choose(ctx, path, incoming)
         target = Target(choice.door.upstream.name, choice.model)
         await self.admission.governor.admit_resource(ctx, request.method, target, path.text)
@@ -82,7 +86,8 @@ class ResourceRelay:
     async def _choose(self, ctx: RequestContext, path: ResourcePath, incoming: Incoming) -> Choice:
         """Choose the upstream; a call that nothing can serve counts as a request all the same."""
         try:
-            return choose_upstream(ctx.live, ctx.model, self._pinned(ctx, path, incoming))
+            pinned = self._pinned(ctx, path, incoming)
+            return choose_upstream(ctx.live, ctx.model, pinned, _tenant(ctx))
         except GatewayError:
             if ctx.key is not None:
                 await self.admission.governor.admit_free(ctx.key, ctx.live)
@@ -146,12 +151,12 @@ class ResourceRelay:
         end.upstream_request_id = reply.headers.get("x-request-id", "")[:128]
         end.first_byte_us = recorder.since_us(ctx)
         if not 200 <= reply.status < 300:
-            raise await self._refused(end, reply)
+            raise await self._refused(end, reply, door.upstream.api_key)
         return reply
 
-    async def _refused(self, end: AttemptEnd, reply: UpstreamReply) -> GatewayError:
+    async def _refused(self, end: AttemptEnd, reply: UpstreamReply, api_key: str) -> GatewayError:
         try:
-            body = await reply.read(LARGEST_ERROR_BYTES)
+            body = without_key(await reply.read(LARGEST_ERROR_BYTES), api_key)
         except UpstreamFault as fault:
             return _refusal(end, failure_of_fault(fault))
         finally:

@@ -3,15 +3,17 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from config.secrets import KeyRing
 from policies.limits import Rates, UsageLimits, dump_limits
 from policies.records import (
     EXPIRED_KEPT_S,
     KeySelection,
+    Known,
     project_records,
     seconds_of,
     tenant_record,
 )
-from policies.snapshot import TenantRecord
+from policies.snapshot import KeyRecord, TenantRecord
 
 NOW = 1_790_000_000.0
 
@@ -34,7 +36,7 @@ def chosen(*rows: dict[str, Any]) -> list[str]:
     project = {"tenant": "acme", "name": "open", "tags": {"own": "0", "team": "s"}, "limits": None,
                "archived_at": None}  # fmt: skip
     projects = project_records([project, {**project, "name": "x", "archived_at": at(1)}], tenants)
-    records = KeySelection(tenants, projects, "k1", NOW).records(rows)
+    records = KeySelection(tenants, projects, KeyRing(b"m" * 32), NOW).records(rows)
     return [f"{key.name} {sorted(key.tags.items())}" for key in records.values()]
 
 
@@ -64,3 +66,26 @@ def test_a_tenant_keeps_its_zone_and_limits() -> None:
 def test_a_moment_without_a_zone_is_utc() -> None:
     assert seconds_of(at(NOW)) == seconds_of(at(NOW).replace(tzinfo=None)) == NOW
     assert seconds_of(None) is None
+
+
+def test_a_record_is_made_anew_only_when_its_row_or_project_changed() -> None:
+    tenants = {"acme": TenantRecord("acme", "p@1", None, is_demo=False)}
+    project = {"tenant": "acme", "name": "p", "tags": {"a": "1"}, "limits": None,
+               "archived_at": None}  # fmt: skip
+    known: Known = {}
+    key_ring = KeyRing(b"m" * 32)
+
+    def records(row: dict[str, Any], tags: dict[str, str]) -> dict[str, KeyRecord]:
+        projects = project_records([{**project, "tags": tags}], tenants)
+        return KeySelection(tenants, projects, key_ring, NOW, known).records([row])
+
+    row = key_row(project="p")
+    (first,) = records(row, {"a": "1"}).values()
+    (again,) = records(row, {"a": "1"}).values()
+    assert again is first
+    (other,) = records(row, {"a": "2"}).values()
+    assert other.tags["a"] == "2"
+    (changed,) = records({**row, "name": "new"}, {"a": "2"}).values()
+    assert changed.name == "new"
+    assert records(key_row(archived_at=at(1)), {}) == {}
+    assert known == {}

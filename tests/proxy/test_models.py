@@ -1,24 +1,32 @@
 """The list of models: point 30 of the wire list."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from policies.snapshot import Target
 from proxy.errors import GatewayError
-from proxy.models import list_document, model_document, unknown_model
-from tests.proxy.samples import snapshot_with
+from proxy.models import (
+    anthropic_list,
+    gemini_list,
+    list_document,
+    model_document,
+    unknown_model,
+)
+from proxy.scopes import visible_models
+from tests.proxy.samples import key_record
 
 MODELS = {
     "gpt-4o-mini": (Target("openai", "gpt-4o-mini"),),
     "meta/llama-3": (Target("openai", "llama"),),
     "gpt-4o": (Target("openai", "gpt-4o"), Target("openai", "x")),
 }
-SNAPSHOT = snapshot_with(models=MODELS)
+BUILT_AT = 1.5
 
 
 def test_the_list_is_in_order_and_in_shape() -> None:
-    document = list_document(SNAPSHOT)
+    document = list_document(MODELS, BUILT_AT)
     assert document["object"] == "list"
     assert [model["id"] for model in document["data"]] == ["gpt-4o", "gpt-4o-mini", "meta/llama-3"]
     assert document["data"][0] == {
@@ -30,13 +38,13 @@ def test_the_list_is_in_order_and_in_shape() -> None:
 
 
 def test_names_with_slashes_are_names() -> None:
-    assert model_document(SNAPSHOT, "meta/llama-3")["id"] == "meta/llama-3"
+    assert model_document(MODELS, "meta/llama-3", BUILT_AT)["id"] == "meta/llama-3"
 
 
 @pytest.mark.parametrize("name", ["gpt-4o-mni", "GPT-4O-MINI"])
 def test_an_unknown_model_gets_a_404_with_its_neighbours(name: str) -> None:
     with pytest.raises(GatewayError) as caught:
-        model_document(SNAPSHOT, name)
+        model_document(MODELS, name, BUILT_AT)
     error = caught.value
     assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
     assert "gpt-4o-mini" in error.message
@@ -48,7 +56,7 @@ def test_an_unknown_model_gets_a_404_with_its_neighbours(name: str) -> None:
 def test_only_the_exact_name_is_served(name: str) -> None:
     """B4: paths, fragments and look-alike letters name no model."""
     with pytest.raises(GatewayError):
-        model_document(SNAPSHOT, name)
+        model_document(MODELS, name, BUILT_AT)
 
 
 def test_a_name_like_no_other_points_to_the_list() -> None:
@@ -65,3 +73,16 @@ def test_a_huge_name_is_neither_searched_nor_repeated() -> None:
 
 def test_control_characters_in_a_name_are_escaped() -> None:
     assert "\n" not in unknown_model("a\nSeverity: none", MODELS).message
+
+
+def test_a_key_sees_the_models_it_may_use_in_every_shape() -> None:
+    allowed = ["gpt-4o", "meta/llama-3"]
+    key = replace(key_record(), models=("gpt-4o", "meta/*"))
+    models = {name: MODELS[name] for name in visible_models(MODELS, key)}
+    assert [each["id"] for each in list_document(models, BUILT_AT)["data"]] == allowed
+    assert [each["id"] for each in anthropic_list(models, BUILT_AT)["data"]] == allowed
+    names = [each["name"] for each in gemini_list(models)["models"]]
+    assert names == [f"models/{name}" for name in allowed]
+    with pytest.raises(GatewayError) as caught:
+        model_document(models, "gpt-4o-mini", BUILT_AT)
+    assert "gpt-4o-mini" not in caught.value.message.partition(" is not served")[2]
