@@ -123,8 +123,8 @@ async def use_the_data_plane(witness: Witness, provider: FaultUpstream, secret: 
         await witness.call("/v1/chat/completions", {**body, "stream": True})
     for path in ("/v1/files", "/v1/images/generations"):
         provider.fallback = echoing(400, secret)
-        body: Any = None if path == "/v1/files" else {"model": "house", "prompt": "x"}
-        assert await witness.call(path, body) >= 400
+        said: Any = None if path == "/v1/files" else {"model": "house", "prompt": "x"}
+        assert await witness.call(path, said) >= 400
     provider.fallback = ok_json()
     await witness.call("/v1/chat/completions", b"{not json")
     await witness.call("/v1/models")
