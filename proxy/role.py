@@ -120,7 +120,7 @@ class ProxyProcess:
             self.holder.revoke(str(key_id) for key_id in message.get("key_ids", ()))
         elif kind == "spent":
             for tenant, counter, picousd, end_s in message["sums"]:
-                self.sharing.counters.seed(tenant, counter, picousd, end_s)
+                self.sharing.counters.seed(tenant, counter, int(picousd), end_s)
         elif kind == "purge":
             return {"type": "purged", "removed": self.purge(message.get("tenant"))}
         return None

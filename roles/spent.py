@@ -69,7 +69,7 @@ class SpentTeller:
             send({"type": "spent", "sums": sums[start : start + MOST_IN_A_MESSAGE]})
 
     async def _sums(self, by_counter: Budgets, started_us: int) -> list[list[object]]:
-        """[tenant, counter, pico-USD, end of the period] of each budget that has cost something."""
+        """[tenant, counter, pico-USD as text, end of the period] of what has cost something."""
         if not by_counter:
             return []
         columnar = (await self._usage.open_fresh()).columnar
@@ -79,7 +79,7 @@ class SpentTeller:
             since = claim.span.start_s if claim.span is not None else 0.0
             amount = sum(spent[since].get((key.tenant, key.key_id), 0) for key in keys)
             if amount and claim.span is not None:
-                sums.append([keys[0].tenant, counter, amount, claim.span.end_s])
+                sums.append([keys[0].tenant, counter, str(amount), claim.span.end_s])
         return sums
 
     async def _spent_since(

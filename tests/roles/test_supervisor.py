@@ -360,7 +360,7 @@ async def test_a_bad_file_refuses_the_start_with_its_line(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"APEX_KV_URL": "redis://127.0.0.1:6379"}, "APEX_KV_URL"),
+        ({"APEX_KV_URL": "redis://127.0.0.1:port"}, "APEX_KV_URL"),
         ({"APEX_SQL_URL": "postgresql+asyncpg://u@h/n"}, "APEX_SQL_URL"),
         ({"APEX_PORT": "1"}, "APEX_PROXY_PORT"),
         ({"APEX_ENVIRONMENT": "production"}, "APEX_MASTER_KEY"),
