@@ -10,10 +10,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from config.errors import ConfigError, suggest
+from config.identity_model import IdentityConfig, IssuerConfig
 from config.operator_model import (
     CacheConfig,
-    IdentityConfig,
-    IssuerConfig,
     KeyConfig,
     Limits,
     ModelConfig,
