@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 
 from config.base_urls import BaseUrlError, check_base_url
 from config.errors import ConfigError, suggest
+from config.identity_model import IdentityConfig, IssuerConfig
 from config.operator_model import (
     CacheConfig,
-    IdentityConfig,
-    IssuerConfig,
     KeyConfig,
     Limits,
     ModelConfig,

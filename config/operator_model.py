@@ -14,43 +14,21 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationInfo,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from config.endpoints import Endpoint
+from config.identity_model import IdentityConfig
 from config.limit_model import LimitsConfig, TimeZone
+from config.secret_reference import Secret
+from config.secret_reference import refuse as _fail
 from config.tier_model import TierConfig, TierName
 
-REFERENCE = "env:"
 MIN_SECRET_CHARACTERS = 32
 
 MAX_PER_MILLION_USD = Decimal(10_000)
 # The cheapest embeddings cost about 0.01 USD a million tokens, the dearest token 0.0006 USD.
 MIN_PER_MILLION_USD = Decimal("0.001")
-
-
-def _fail(message: str, hint: str) -> PydanticCustomError:
-    # The text goes in as a value: pydantic reads braces in a template as placeholders.
-    return PydanticCustomError("apex", "{text}", {"text": message, "hint": hint})
-
-
-def _resolve_secret(value: str, info: ValidationInfo) -> str:
-    """The secret itself, or that of the variable `env:NAME` names; fit for an HTTP header."""
-    source = "the value"
-    if value.startswith(REFERENCE):
-        name = value.removeprefix(REFERENCE)
-        source = f"the environment variable {name}"
-        value = (info.context or {}).get("environ", {}).get(name, "").strip()
-        if not value:
-            raise _fail(f"{source} is not set", f"export {name}=... before starting the gateway")
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise _fail(
-            f"{source} holds a blank, a line break or a non-ASCII character",
-            "a key is one word of plain ASCII: check for quotes or text pasted along with it",
-        )
-    return value
 
 
 def _check_key_secret(value: str) -> str:
@@ -85,16 +63,11 @@ def _expand_target(value: Any) -> Any:
     return {"upstream": value} if isinstance(value, str) else value
 
 
-Secret = Annotated[str, AfterValidator(_resolve_secret)]
 KeySecret = Annotated[Secret, AfterValidator(_check_key_secret)]
 PerMillionUsd = Annotated[Decimal, AfterValidator(_check_price)]
 UpstreamName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ModelName = Annotated[str, Field(pattern=r"^[!-~]{1,256}$")]
 DeclaredName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
-# Asymmetric only: with a shared secret, whoever verifies could sign as well.
-SigningAlgorithm = Literal[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
-]  # fmt: skip
 
 
 class _Declared(BaseModel):
@@ -303,53 +276,6 @@ class EstimatesConfig(_Declared):
     enabled: bool = Field(
         default=True,
         description="Seal prompt and answer on disk until their tokens are counted, seconds later.",
-    )
-
-
-class IssuerConfig(_Declared):
-    """An identity provider whose word about a person's name is taken."""
-
-    issuer: str = Field(description="Its issuer URL, as its discovery document spells it.")
-    client_id: str = Field(min_length=1, max_length=255, description="What it calls this gateway.")
-    client_secret: Secret = Field(repr=False, description="Secret of that client, or env:NAME.")
-    algorithms: tuple[SigningAlgorithm, ...] = Field(
-        default=("RS256",), min_length=1, description="How it may sign: all others are refused."
-    )
-
-
-class IdentityConfig(_Declared):
-    """Who people are, and for how long that holds."""
-
-    public_url: str | None = Field(
-        default=None,
-        description="https://HOST of the admin port as browsers reach it; development: guessed.",
-    )
-    issuers: dict[DeclaredName, IssuerConfig] = Field(
-        default_factory=dict, description="Identity providers by name, such as google."
-    )
-    sign_up: Literal["open", "invited"] = Field(
-        default="open", description="Whether a first login without an invitation makes a tenant."
-    )
-    email_domains: tuple[str, ...] = Field(
-        default=(), description="Sign-up only for addresses of these domains; empty: any."
-    )
-    session_idle_s: int = Field(
-        default=7200, ge=60, le=604_800, description="Seconds a session outlives its last use."
-    )
-    session_s: int = Field(
-        default=43_200, ge=60, le=2_592_000, description="Seconds from a login to the next one."
-    )
-    access_token_s: int = Field(
-        default=900, ge=1, le=900, description="Seconds an API token of a person is good for."
-    )
-    refresh_token_s: int = Field(
-        default=2_592_000, ge=60, le=31_536_000, description="Seconds such tokens can be renewed."
-    )
-    signing_key_s: int = Field(
-        default=2_592_000, ge=60, le=31_536_000, description="Seconds a signing key is used for."
-    )
-    attempts_per_minute: int = Field(
-        default=60, ge=1, le=100_000, description="Calls of /auth routes from one address."
     )
 
 
