@@ -1,7 +1,7 @@
 """What the admin API's routes may use, handed over by roles/control.py when it builds the app."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -82,7 +82,9 @@ class AdminContext:
     note_change: Callable[[], None]  # what is stored has changed: build the snapshot again
     key_ring: KeyRing = field(repr=False)
     tiers: Callable[[], Tiers]
+    month_spend: Callable[[], Mapping[str, int]]  # pico-USD by tenant; empty until known
     announce_revoked: Callable[[str], Awaitable[None]]  # a key's id, to every proxy at once
+    is_made_here: Callable[[str, str], bool]  # tenant, key id: by the API, as SQL last said
     # Changes one after the other: each adds to the end of an audit chain.
     change_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 

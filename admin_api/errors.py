@@ -14,6 +14,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PROBLEM_TYPE = "application/problem+json"
 MAX_BODY_BYTES = 65_536
+# What a driver raises while its server, or the table it needs, is not there.
+STORE_AWAY = (OperationalError, InterfaceError, SQLTimeoutError, ConnectionError)
 HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
 
 _log = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return problem_response(error)
     except ConfigError as error:
         return problem_response(AdminError(400, "invalid_request", error.message, error.hint))
-    except (OperationalError, InterfaceError, SQLTimeoutError, ConnectionError) as error:
+    except STORE_AWAY as error:
         _log.warning("%s %s: the SQL store is away", request.method, request.path)
         return problem_response(_store_away(error))
     except web.HTTPException as error:

@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from admin_api.calls import Strict
-from admin_api.resource_fields import NAME_PATTERN, Moment, Tags, shown_limits
+from admin_api.moments import Moment
+from admin_api.resource_fields import NAME_PATTERN, Tags, shown_limits
+from config.endpoints import check_endpoints
 from config.limit_model import LimitsConfig
 from policies.api_key_store import Row, name_of
-from policies.endpoints import check_endpoints
 
 LONGEST_NAME_CHARACTERS = 55  # a key that gives its name on gets its id behind it, of 64 in all
 LONGEST_OVERLAP_S = 30 * 86_400
@@ -102,3 +103,11 @@ def key_of(row: Row, now: float) -> Key:
         return key.model_copy(update={"state": "revoked"})
     is_over = key.expires_at is not None and key.expires_at.timestamp() <= now
     return key.model_copy(update={"state": "expired"}) if is_over else key
+
+
+class Revoked(BaseModel):
+    """A revocation that is in force, and not in the SQL store yet, which is away."""
+
+    key_id: str
+    state: Literal["revoked"] = "revoked"
+    detail: str = "every proxy refuses the key; the SQL store is told when it is back"

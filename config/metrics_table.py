@@ -71,6 +71,7 @@ METRICS: tuple[Family, ...] = (
         "apex_unmetered_dropped_total", "Attempts no estimate can be made of, by why.", "reason"
     ),
     _counter("apex_estimates_total", "Attempts whose unknown usage was estimated."),
+    _gauge("apex_snapshot_age_seconds", "Seconds since the control plane vouched for a snapshot."),
     _gauge("apex_snapshot_number", "Oldest snapshot that a process works by.", is_minimum=True),
 )
 

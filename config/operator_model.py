@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from config.endpoints import check_endpoints
 from config.limit_model import LimitsConfig
 from config.tier_model import TierConfig, TierName
 
@@ -89,6 +90,11 @@ def _check_time_zone(value: str) -> str:
     return value
 
 
+def _check_endpoint(value: str) -> str:
+    check_endpoints((value,))
+    return value
+
+
 def _expand_target(value: Any) -> Any:
     return {"upstream": value} if isinstance(value, str) else value
 
@@ -97,6 +103,7 @@ Secret = Annotated[str, AfterValidator(_resolve_secret)]
 KeySecret = Annotated[Secret, AfterValidator(_check_key_secret)]
 PerMillionUsd = Annotated[Decimal, AfterValidator(_check_price)]
 UpstreamName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_check_time_zone)]
 ModelName = Annotated[str, Field(pattern=r"^[!-~]{1,256}$")]
 DeclaredName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
@@ -200,7 +207,7 @@ class KeyConfig(_Declared):
     project: DeclaredName | None = Field(
         default=None, description="Project of the tenant whose tags and limits it shares."
     )
-    endpoints: tuple[str, ...] = Field(
+    endpoints: tuple[Endpoint, ...] = Field(
         default=(), description="What it may call, such as chat or embeddings; empty: all."
     )
     models: tuple[ModelName, ...] = Field(

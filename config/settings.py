@@ -64,6 +64,11 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
         "none",
         "Root of every other secret, at least 32 characters; development makes one in the home.",
     ),
+    (
+        "APEX_SNAPSHOT_MAX_STALE_S",
+        "86400",
+        "Seconds the proxies serve without a control plane, 60 to a year; then they refuse.",
+    ),
     ("APEX_LOG_FORMAT", "text", "text or json (severity as GCP reads it)."),
     (
         "APEX_CLOCK_SCALE",
@@ -104,6 +109,7 @@ class Settings:
     admin_token: str | None = field(repr=False)
     master_key: str | None = field(repr=False)
     log_format: LogFormat
+    snapshot_max_stale_s: int
     clock_scale: float
     clock_origin: ClockOrigin | None
     environ: Mapping[str, str] = field(repr=False)
@@ -133,6 +139,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         admin_token=_text(environ, "APEX_ADMIN_TOKEN"),
         master_key=_text(environ, "APEX_MASTER_KEY"),
         log_format=cast(LogFormat, _choice(environ, "APEX_LOG_FORMAT", LOG_FORMATS)),
+        snapshot_max_stale_s=_integer(
+            environ, "APEX_SNAPSHOT_MAX_STALE_S", 86_400, (60, 31_536_000)
+        ),
         clock_scale=_integer(environ, "APEX_CLOCK_SCALE", 1, (1, MOST_CLOCK_SCALE)),
         clock_origin=_clock_origin(environ),
         environ=environ,

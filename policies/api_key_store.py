@@ -46,6 +46,13 @@ async def list_keys(connection: AsyncConnection, tenant: str, after: str, most: 
     return list((await connection.execute(query)).mappings().all())
 
 
+async def count_keys(connection: AsyncConnection, tenant: str) -> int:
+    """How many keys the tenant has that were not revoked, expired ones included."""
+    is_its = (api_keys.c.tenant == tenant) & api_keys.c.revoked_at.is_(None)
+    query = sa.select(sa.func.count()).select_from(api_keys).where(is_its)
+    return int((await connection.execute(query)).scalar_one())
+
+
 async def find_key(connection: AsyncConnection, tenant: str, key_id: str) -> Row | None:
     """The tenant's key of this id."""
     query = sa.select(api_keys).where(api_keys.c.tenant == tenant, api_keys.c.key_id == key_id)

@@ -4,9 +4,10 @@ Used by the snapshot builder for apex.yaml, and by the admin API.
 """
 
 from decimal import Decimal
+from typing import Any
 
 from config.limit_model import PICO_DECIMALS, BudgetConfig, LimitsConfig
-from policies.limits import NO_LIMITS, Budget, Rates, UsageLimits
+from policies.limits import NO_LIMITS, Budget, Rates, UsageLimits, dump_limits
 
 
 def limits_of(declared: LimitsConfig | None) -> UsageLimits:
@@ -19,6 +20,12 @@ def limits_of(declared: LimitsConfig | None) -> UsageLimits:
         for each in declared.budgets
     )
     return UsageLimits(rates, budgets)
+
+
+def stored_limits(declared: LimitsConfig | None) -> dict[str, Any] | None:
+    """As SQL keeps them: None where there are none."""
+    limits = limits_of(declared)
+    return None if limits.is_unlimited else dump_limits(limits)
 
 
 def declare_limits(limits: UsageLimits) -> LimitsConfig:

@@ -4,7 +4,7 @@ Part of the snapshot: written by the admin API or apex.yaml, enforced by the pro
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 Period = Literal["day", "week", "month"]
@@ -49,8 +49,23 @@ NO_LIMITS = UsageLimits()
 
 
 def dump_limits(limits: UsageLimits) -> dict[str, Any]:
-    """Plain JSON data, as SQL and snapshots keep it."""
-    return asdict(limits)
+    """Plain JSON data, as SQL and snapshots keep it. Of every key at each build: no `asdict`."""
+    rates = limits.rates
+    return {
+        "rates": {
+            "requests_per_minute": rates.requests_per_minute,
+            "tokens_per_minute": rates.tokens_per_minute,
+            "concurrency": rates.concurrency,
+        },
+        "budgets": [
+            {
+                "period": each.period,
+                "amount_picousd": each.amount_picousd,
+                "is_hard": each.is_hard,
+            }
+            for each in limits.budgets
+        ],
+    }
 
 
 def load_limits(document: Mapping[str, Any] | None) -> UsageLimits:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from policies.globs import pattern_of
+
 Endpoint = Literal["chat", "embeddings"]
 CacheScope = Literal["user", "key", "tenant"]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -42,11 +44,7 @@ class Match(PolicyPart):
     @cached_property
     def model_pattern(self) -> re.Pattern[str] | None:
         """The names of `models` as one expression, for `fullmatch`; None matches every model."""
-        if not self.models:
-            return None
-        # Only `*` is special: brackets and question marks occur in names of fine-tuned models.
-        globs = (".*".join(map(re.escape, name.split("*"))) for name in self.models)
-        return re.compile("|".join(globs), re.DOTALL)
+        return pattern_of(self.models) if self.models else None
 
 
 class RouteTarget(PolicyPart):

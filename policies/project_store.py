@@ -28,6 +28,12 @@ async def list_projects(
     return list((await connection.execute(query)).mappings().all())
 
 
+async def count_projects(connection: AsyncConnection, tenant: str) -> int:
+    """How many projects the tenant has, archived ones included."""
+    query = sa.select(sa.func.count()).select_from(projects).where(projects.c.tenant == tenant)
+    return int((await connection.execute(query)).scalar_one())
+
+
 async def find_project(connection: AsyncConnection, tenant: str, name: str) -> Row | None:
     """The tenant's project of this name."""
     query = sa.select(projects).where(projects.c.tenant == tenant, projects.c.name == name)

@@ -10,16 +10,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 
 from config.errors import ConfigError
 from config.operator_model import KeyConfig, TenantConfig
 from config.secrets import KeyRing
 from policies.api_key_store import DATA_PLANE_SCOPE, retired_name
-from policies.declared_limits import limits_of
+from policies.declared_limits import stored_limits
 from policies.keys import ID_CHARS, generate_key, key_hmac, parse_key_id
-from policies.limits import dump_limits
 from policies.records import seconds_of
 from policies.stored_state import Row, StoredState, Writes
 from storage.tables import BY_API, BY_FILE, api_keys, projects, tenants
@@ -36,6 +34,7 @@ class Reconciler:
     def __init__(self, stored: StoredState, key_ring: KeyRing, now: float) -> None:
         self.writes = Writes()
         self.new_secrets: list[tuple[str, str, str]] = []
+        self.late_revocations: list[Row] = []  # as they were before
         self.keys: dict[str, Row] = {}  # of the file, by id, as they are from now on
         self._stored = stored
         self._key_ring = key_ring
@@ -49,7 +48,7 @@ class Reconciler:
             for project, config in tenant.projects.items():
                 values = {
                     "tags": dict(config.tags),
-                    "limits": dump_limits(limits_of(config.limits)),
+                    "limits": stored_limits(config.limits),
                 }
                 named = {"tenant": name, "name": project}
                 self._put(projects, named, self._stored.projects.get((name, project)), values)
@@ -57,11 +56,23 @@ class Reconciler:
                 self._take_key(name, key)
         self._archive_the_rest(declared)
 
+    def revoke(self, revoked: Mapping[str, float]) -> None:
+        """Keys of the API that were revoked while SQL was away: by id, when in Unix seconds."""
+        for key_id, moment in revoked.items():
+            row = self._stored.keys.get(key_id)
+            if row is not None and row["managed_by"] == BY_API:
+                values = {
+                    "revoked_at": datetime.fromtimestamp(moment, UTC),
+                    "name": retired_name(row),
+                }
+                self._change(api_keys, {"key_id": key_id}, row, values)
+                self.late_revocations.append(row)
+
     def _take_tenant(self, name: str, config: TenantConfig) -> None:
         values = {
             "tier": config.tier,
             "time_zone": config.time_zone,
-            "limits": dump_limits(limits_of(config.limits)),
+            "limits": stored_limits(config.limits),
         }
         self._put(tenants, {"name": name}, self._stored.tenants.get(name), values)
 
@@ -78,7 +89,8 @@ class Reconciler:
                 f"tenant {other['tenant']!r}: {key_id}",
                 "a secret belongs to one key: give one of them another, or rename it",
             )
-        if named is not None and named["key_id"] not in {key_id, *self.keys}:
+        holder = named["key_id"] if named is not None else key_id
+        if named is not None and holder != key_id and holder not in self.keys:
             self._retire(named)
         values = {**identity, "tenant": tenant, "name": key.name, **_attributes(key)}
         row = self._put(api_keys, {"key_id": key_id}, self._stored.keys.get(key_id), values)
@@ -118,8 +130,9 @@ class Reconciler:
             return made
         if row["managed_by"] == BY_API:
             raise _in_both(f"{table.name} {'/'.join(place.values())!r}")
-        if any(_is_other(row[name], value) for name, value in values.items()):
-            self._change(table, place, row, values)
+        if not any(_is_other(row[name], value) for name, value in values.items()):
+            return row
+        self._change(table, place, row, values)
         return {**row, **values}
 
     def _change(
@@ -155,7 +168,7 @@ def _attributes(key: KeyConfig) -> dict[str, Any]:
         "tags": dict(key.tags),
         "endpoints": list(key.endpoints),
         "models": list(key.models),
-        "limits": dump_limits(limits_of(key.limits)),
+        "limits": stored_limits(key.limits),
         "output_tokens_cap": key.output_tokens_cap,
         "expires_at": key.expires_at,
         "scopes": [DATA_PLANE_SCOPE],
@@ -163,16 +176,10 @@ def _attributes(key: KeyConfig) -> dict[str, Any]:
 
 
 def _is_other(stored: Any, value: Any) -> bool:
-    """Whether a column says something else; JSON has no tuples, and SQLite no time zones."""
+    """Whether a column says something else; SQLite knows no time zones."""
     if isinstance(stored, datetime) and isinstance(value, datetime):
         return seconds_of(stored) != seconds_of(value)
-    if isinstance(value, dict | list):
-        return _canonical(stored) != _canonical(value)
     return bool(stored != value)
-
-
-def _canonical(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _is_open_of_file(row: Row) -> bool:

@@ -15,6 +15,9 @@ from policies.stored_state import Row
 # An expired key stays known for a while, so that its caller is told what is wrong with it.
 EXPIRED_KEPT_S = 7 * 86_400
 
+# What a key's record was made of, by its id: ten thousand are not made anew at each change.
+Known = dict[str, tuple[Row, ProjectRecord | None, KeyRecord]]
+
 _log = logging.getLogger(__name__)
 
 
@@ -47,18 +50,20 @@ class KeySelection:
         projects: Mapping[tuple[str, str], ProjectRecord],
         pepper_id: str,
         now: float,
+        known: Known | None = None,
     ) -> None:
         self._tenants = tenants
         self._projects = projects
         self._pepper_id = pepper_id
         self._now = now
+        self._known = {} if known is None else known
 
     def records(self, rows: Iterable[Row]) -> dict[str, KeyRecord]:
         """Their records by id, in order."""
-        chosen = sorted(
-            (row for row in rows if self._is_in_force(row)), key=lambda row: row["key_id"]
-        )
-        return {row["key_id"]: self._record(row) for row in chosen}
+        chosen = {row["key_id"]: row for row in rows if self._is_in_force(row)}
+        for key_id in self._known.keys() - chosen.keys():
+            del self._known[key_id]
+        return {key_id: self._find(chosen[key_id]) for key_id in sorted(chosen)}
 
     def _is_in_force(self, row: Row) -> bool:
         if row["archived_at"] is not None or row["tenant"] not in self._tenants:
@@ -71,8 +76,17 @@ class KeySelection:
         expires_at = seconds_of(row["expires_at"])
         return expires_at is None or expires_at > self._now - EXPIRED_KEPT_S
 
-    def _record(self, row: Row) -> KeyRecord:
+    def _find(self, row: Row) -> KeyRecord:
+        """The record of the last time, where nothing that it is made of has changed."""
         project = self._projects.get((row["tenant"], row["project"]))
+        known = self._known.get(row["key_id"])
+        if known is not None and known[0] is row and known[1] == project:
+            return known[2]
+        record = self._record(row, project)
+        self._known[row["key_id"]] = (row, project, record)
+        return record
+
+    def _record(self, row: Row, project: ProjectRecord | None) -> KeyRecord:
         return KeyRecord(
             key_id=row["key_id"],
             tenant=row["tenant"],

@@ -17,6 +17,7 @@ from config.operator_model import CacheConfig, EstimatesConfig, Limits, Timeouts
 from config.secrets import KeyRing
 from policies.limits import NO_LIMITS, UsageLimits, dump_limits, load_limits
 from policies.model import Policy
+from policies.snapshot_signing import PIN_FILE, SnapshotSigner, open_signed, read_pin, write_pin
 
 SCHEMA = 1
 SEAL_PURPOSE = "snapshot"
@@ -141,8 +142,16 @@ def _dump_key(record: KeyRecord) -> dict[str, Any]:
 
 
 def _with_limits(record: KeyRecord | ProjectRecord | TenantRecord) -> dict[str, Any]:
-    names = [each.name for each in fields(record)]
-    return {name: getattr(record, name) for name in names} | {"limits": dump_limits(record.limits)}
+    document = {name: getattr(record, name) for name in _NAMES[type(record)]}
+    # Most have none, and there may be ten thousand.
+    document["limits"] = None if record.limits.is_unlimited else dump_limits(record.limits)
+    return document
+
+
+_NAMES = {
+    kind: tuple(each.name for each in fields(kind))
+    for kind in (KeyRecord, ProjectRecord, TenantRecord)
+}
 
 
 def load_snapshot(data: bytes) -> Snapshot:
@@ -199,30 +208,52 @@ def _read_limits(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "limits": load_limits(record.get("limits"))}
 
 
-def read_snapshot_file(path: Path, key_ring: KeyRing) -> Snapshot:
-    """The snapshot of a sealed file. Raises ConfigError when missing, tampered or unreadable."""
+def read_snapshot_file(path: Path, key_ring: KeyRing, trusted: bytes | None = None) -> Snapshot:
+    """The snapshot of a sealed file, signed by `trusted` (a public key), or by the one pinned
+    beside it. Raises ConfigError when missing, tampered, signed by others or unreadable.
+    """
     try:
         sealed = path.read_bytes()
     except OSError as error:
         hint = "start the control process first: it writes the snapshot"
         raise ConfigError(f"cannot read the snapshot {path}: {error.strerror}", hint) from error
     try:
-        return load_snapshot(key_ring.unseal(SEAL_PURPOSE, sealed))
+        trusted = trusted or read_pin(path.parent, key_ring)
+        if trusted is None:
+            raise ConfigError(f"{PIN_FILE} is missing, so nobody is trusted to sign", _HINT)
+        signed = key_ring.unseal(SEAL_PURPOSE, sealed)
+        return load_snapshot(open_signed(signed, trusted))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error.message}", error.hint) from error
 
 
-def write_snapshot_file(path: Path, snapshot: Snapshot, key_ring: KeyRing) -> None:
-    """Seals the snapshot and puts it in place at once, mode 0600.
+def read_own_snapshot(path: Path, key_ring: KeyRing) -> Snapshot:
+    """For the control process, before it writes the next: what lies there, by whoever signed it.
 
-    Raises ConfigError when the file holds a newer number or cannot be opened with this key.
+    It may be of a version that did not sign. ConfigError.
     """
-    if path.exists():
-        held = read_snapshot_file(path, key_ring).number
-        if held > snapshot.number:
-            hint = "another control process writes here: stop it, or use another APEX_HOME"
-            raise ConfigError(
-                f"{path}: snapshot {snapshot.number} would replace newer {held}", hint
-            )
-    sealed = key_ring.seal(SEAL_PURPOSE, dump_snapshot(snapshot))
+    return load_snapshot(key_ring.unseal(SEAL_PURPOSE, path.read_bytes()))
+
+
+def write_snapshot_file(
+    path: Path,
+    snapshot: Snapshot,
+    key_ring: KeyRing,
+    signer: SnapshotSigner,
+    held: int | None = None,
+) -> None:
+    """Signs and seals the snapshot and puts it in place at once, mode 0600; pins the signer's key.
+
+    `held` is the number of what lies there, from whoever has just read it. Raises ConfigError when
+    that is newer, or the file cannot be opened with this key.
+    """
+    if held is None and path.exists():
+        held = read_own_snapshot(path, key_ring).number
+    if held is not None and held > snapshot.number:
+        hint = "another control process writes here: stop it, or use another APEX_HOME"
+        message = f"{path}: snapshot {snapshot.number} would replace newer {held}"
+        raise ConfigError(message, hint)
+    if read_pin(path.parent, key_ring) != signer.public_key:
+        write_pin(path.parent, signer.public_key, key_ring)
+    sealed = key_ring.seal(SEAL_PURPOSE, signer.sign(dump_snapshot(snapshot)))
     write_atomically(path, sealed, mode=0o600, is_durable=True)

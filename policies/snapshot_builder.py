@@ -4,7 +4,7 @@ Called by the control process at start and whenever one of them changes; never b
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,20 +16,28 @@ from config.prices.document import BOOK_PATH, read_document
 from config.secrets import KeyRing
 from config.settings import Settings
 from ledger.price_book import PriceBook
+from policies.audit import AuditEntry, append_audit
 from policies.catalogue import build_models, build_upstreams, write_effective_book
-from policies.declared_limits import limits_of
+from policies.declared_limits import limits_of, stored_limits
 from policies.demo import DEMO_NAME, DEMO_POLICY, load_demo_key
-from policies.limits import dump_limits
 from policies.model import Policy
 from policies.reconciling import Reconciler
-from policies.records import KeySelection, project_records, tenant_record
+from policies.records import KeySelection, Known, project_records, tenant_record
 from policies.snapshot import Snapshot, TenantRecord, index_by_hmac
-from policies.stored_state import Row, StoredState, read_state, write_state
+from policies.stored_state import Row, StateReader, StoredState, write_state
 from policies.versions import load_policy
 from storage.tables import BY_API
 
 DEFAULT_POLICY = "balanced"  # of tenants that the admin API made
 PRICE_BOOKS_DIRECTORY = "price-books"
+
+
+@dataclass(slots=True)
+class BuildMemory:
+    """What one build leaves to the next, so that a change costs what it changes."""
+
+    reader: StateReader = field(default_factory=StateReader, repr=False)
+    records: Known = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,9 @@ class SnapshotSources:
     settings: Settings
     operator: OperatorConfig
     key_ring: KeyRing
+    revoked: Mapping[str, float] = field(default_factory=dict)  # key id: when, Unix seconds
     price_book_path: Path = BOOK_PATH
+    memory: BuildMemory = field(default_factory=BuildMemory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +71,21 @@ async def build_snapshot(
     # A megabyte of prices, ten thousand keys: off the loop, which serves the admin API.
     book = await asyncio.to_thread(_make_price_book, sources)
     async with sql_engine.begin() as connection:
-        stored = await read_state(connection)
+        stored = await sources.memory.reader.read(connection)
         reconciler = await asyncio.to_thread(assembly.reconcile, stored)
         await write_state(connection, reconciler.writes)
+        for row in reconciler.late_revocations:
+            await append_audit(connection, _late_revocation(row), clock.now())
     snapshot = await asyncio.to_thread(assembly.assemble, stored, reconciler, number, book)
     return BuiltSnapshot(snapshot, new_keys=[*assembly.demo_keys, *reconciler.new_secrets])
+
+
+def _late_revocation(row: Row) -> AuditEntry:
+    """What the admin API could not write down when it revoked a key without a SQL store."""
+    subject = f"tenants/{row['tenant']}/keys/{row['key_id']}"
+    before, after = {"state": "active"}, {"state": "revoked"}
+    why = "revoked while the SQL store was away"
+    return AuditEntry(row["tenant"], "gateway", "key.revoke", subject, before, after, why)
 
 
 class _Assembly:
@@ -83,6 +103,7 @@ class _Assembly:
         """What has to be written for SQL to say what the file says."""
         reconciler = Reconciler(stored, self._sources.key_ring, self._now)
         reconciler.take(self._declared)
+        reconciler.revoke(self._sources.revoked)
         return reconciler
 
     def assemble(
@@ -101,8 +122,9 @@ class _Assembly:
         rows = [*_declared_projects(self._declared), *_of_api(stored.projects.values())]
         projects = project_records(rows, tenants)
         pepper_id = self._sources.key_ring.key_id
-        keys = KeySelection(tenants, projects, pepper_id, self._now).records(
-            [*reconciler.keys.values(), *_of_api(stored.keys.values())]
+        known = self._sources.memory.records
+        keys = KeySelection(tenants, projects, pepper_id, self._now, known).records(
+            [*reconciler.keys.values(), *self._made_keys(stored)]
         )
         return Snapshot(
             number=number,
@@ -122,6 +144,10 @@ class _Assembly:
             price_book=book.hash,
             estimates=operator.estimates,
         )
+
+    def _made_keys(self, stored: StoredState) -> list[Row]:
+        rows = _of_api(stored.keys.values())
+        return [row for row in rows if row["key_id"] not in self._sources.revoked]
 
     def _tenant_record(self, name: str, row: Row | None, revision: str) -> TenantRecord:
         if row is not None:
@@ -143,7 +169,7 @@ def _of_api(rows: Iterable[Row]) -> list[Row]:
 def _declared_projects(declared: dict[str, TenantConfig]) -> list[Row]:
     return [
         {"tenant": tenant, "name": name, "tags": dict(each.tags), "archived_at": None,
-         "limits": dump_limits(limits_of(each.limits))}
+         "limits": stored_limits(each.limits)}
         for tenant, config in declared.items()
         for name, each in config.projects.items()
     ]  # fmt: skip

@@ -18,7 +18,14 @@ from config.metrics import Metrics
 from ledger.events import Outcome
 from ledger.segment_log import LogWriteError
 from policies.snapshot import KeyRecord
-from proxy.auth import identify, identify_token
+from proxy.auth import (
+    UnknownKeyError,
+    bearer_of,
+    check_expiry,
+    closed,
+    explain_unknown,
+    identify_token,
+)
 from proxy.callers import Caller, name_of
 from proxy.context import RequestContext
 from proxy.dialects.dialect import Dialect
@@ -30,6 +37,7 @@ from proxy.live import LiveSnapshot, SnapshotHolder
 from proxy.recorder import Recorder
 from proxy.refusals import RelayedError
 from proxy.reply_headers import apex_headers
+from proxy.scopes import check_endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +141,10 @@ class Admission:
             if name is not None:
                 live.callers.keep(name, caller)
         ctx.take_caller(caller)
-        return caller.key.key_id
+        key = caller.key
+        if key.endpoints:
+            check_endpoint(key, ctx.endpoint)
+        return key.key_id
 
     def _meet(self, ctx: RequestContext, request: Incoming) -> Caller:
         """Find out who sends these headers with this key."""
@@ -150,17 +161,24 @@ class Admission:
     def authenticate(
         self, headers: Mapping[str, str], live: LiveSnapshot, token: str = ""
     ) -> KeyRecord:
-        """Return the caller's key, or count the failure and raise 401.
+        """Return the caller's key, or count the failure and raise 401 or 503.
 
         `token` is the key where it was taken out of the headers before.
         """
+        if live.is_closed:
+            raise closed()
+        token = token or bearer_of(headers)
         try:
-            if token:
-                return identify_token(token, live.snapshot, live.pepper)
-            return identify(headers, live.snapshot, live.pepper)
+            key = identify_token(token, live.snapshot, live.pepper)
+            check_expiry(key, self.clock.now())
+        except UnknownKeyError as error:
+            self.metrics.count("apex_auth_failures_total")
+            is_doubtful = self.holder.freshness.is_doubtful
+            raise explain_unknown(error, token, live.revoked, is_doubtful=is_doubtful) from error
         except GatewayError:
             self.metrics.count("apex_auth_failures_total")
             raise
+        return key
 
     def note_early_departure(self, ctx: RequestContext, request: DirectRequest) -> None:
         """Record a known caller who left before its request was whole."""

@@ -6,15 +6,34 @@ nothing about secrets that are close to it.
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from policies.keys import key_hmac, parse_key_id
 from policies.snapshot import KeyRecord, Snapshot
 from proxy.errors import GatewayError
 
+CONTROL_RETRY_S = 5
+STALE_RETRY_S = 30
 LONGEST_TOKEN_CHARACTERS = 512
 KEY_HEADERS = ("api-key", "x-api-key", "x-goog-api-key")  # Azure's, Anthropic's, Google's clients
+NOT_KNOWN = "The API key is not known here."
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
 WEBSOCKET_KEY = "openai-insecure-api-key."
+
+
+class UnknownKeyError(GatewayError):
+    """401: no key of this snapshot is this one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            401,
+            "invalid_api_key",
+            message,
+            "Send the key this gateway issued as `Authorization: Bearer <key>` "
+            "(`api-key`, `x-api-key` and `x-goog-api-key` work too).",
+            headers=CHALLENGE,
+        )
+        self.reason = message
 
 
 def bearer_of(headers: Mapping[str, str]) -> str:
@@ -45,24 +64,54 @@ def identify(headers: Mapping[str, str], snapshot: Snapshot, pepper: bytes) -> K
 def identify_token(token: str, snapshot: Snapshot, pepper: bytes) -> KeyRecord:
     """Return the key whose secret this is, or raise 401."""
     if not token:
-        raise _refusal("No API key was sent.")
+        raise UnknownKeyError("No API key was sent.")
     if len(token) > LONGEST_TOKEN_CHARACTERS or not token.isascii():
-        raise _refusal("The API key is malformed.")
+        raise UnknownKeyError("The API key is malformed.")
     digest = key_hmac(pepper, token)
     record = snapshot.keys_by_id.get(parse_key_id(token) or "")
     if record is None:  # an operator may declare any text as a secret, one we generated included
         record = snapshot.keys_by_hmac.get(digest)
     if record is None or not hmac.compare_digest(record.secret_hmac, digest):
-        raise _refusal("The API key is not known here.")
+        raise UnknownKeyError(NOT_KNOWN)
     return record
 
 
-def _refusal(message: str) -> GatewayError:
+def check_expiry(record: KeyRecord, now: float) -> None:
+    """Raise 401 when the key has ended; `now` in Unix seconds."""
+    if record.expires_at is not None and record.expires_at <= now:
+        hint = "Use the key that replaced it, or have another made."
+        raise GatewayError(401, "key_expired", "The API key has expired.", hint, headers=CHALLENGE)
+
+
+def explain_unknown(
+    error: UnknownKeyError, token: str, revoked: Collection[str], *, is_doubtful: bool
+) -> GatewayError:
+    """Return what a caller is told whose key is not in the snapshot.
+
+    While nobody vouches for the snapshot a well-formed key may be a new one: that is no 401, on
+    which clients give up.
+    """
+    key_id = parse_key_id(token)
+    if key_id is not None and key_id in revoked:
+        hint = "Use the key that replaced it, or have another made."
+        return GatewayError(401, "key_revoked", "The API key was revoked.", hint, headers=CHALLENGE)
+    if not is_doubtful or error.reason != NOT_KNOWN:
+        return error
     return GatewayError(
-        401,
-        "invalid_api_key",
-        message,
-        "Send the key this gateway issued as `Authorization: Bearer <key>` "
-        "(`api-key`, `x-api-key` and `x-goog-api-key` work too).",
-        headers={"WWW-Authenticate": "Bearer"},
+        503,
+        "key_not_verifiable",
+        "The API key is not known here, and the control plane, which may have made it, is away.",
+        "Try again in some seconds; keys that were known before are served meanwhile.",
+        headers={"Retry-After": str(CONTROL_RETRY_S)},
+    )
+
+
+def closed() -> GatewayError:
+    """Return what everybody is told past the time that a snapshot holds without control plane."""
+    return GatewayError(
+        503,
+        "snapshot_stale",
+        "The control plane has been away for too long: keys may have been revoked since.",
+        "The operator starts it again, or raises APEX_SNAPSHOT_MAX_STALE_S.",
+        headers={"Retry-After": str(STALE_RETRY_S)},
     )

@@ -41,15 +41,18 @@ class ProxyHealth:
             if breaker.is_open and name in snapshot.upstreams
         )
         is_degraded = not self.is_bus_connected() or bool(open_breakers)
+        is_closed = self.holder.live.is_closed
         is_loading = self.holder.live.needs_litellm and not is_loaded()
         status = "degraded" if is_degraded else "ok"
-        if self.is_draining or is_loading:
-            status = "draining" if self.is_draining else "loading"
+        if self.is_draining or is_loading or is_closed:
+            status = "draining" if self.is_draining else "loading" if is_loading else "stale"
         age_s = round(self.holder.clock.now() - snapshot.built_at, 1)
-        return (503 if self.is_draining or is_loading else 200), {
+        confirmed_s = round(self.holder.freshness.age_s, 1)
+        return (503 if self.is_draining or is_loading or is_closed else 200), {
             "status": status,
             "dependencies": {
-                "snapshot": {"status": "ok", "number": snapshot.number, "age_s": age_s},
+                "snapshot": {"status": "stale" if is_closed else "ok", "number": snapshot.number,
+                             "age_s": age_s, "confirmed_s_ago": confirmed_s},
                 "control": {"status": "ok" if self.is_bus_connected() else "away"},
                 "usage_log": {"status": "ok", "write_failures": self.log_failures()},
                 "translations": {"status": "loading" if is_loading else "ok"},

@@ -4,7 +4,9 @@ Made by role.py, swapped whole when the control process says so; a request holds
 started with. An older number never replaces a newer one.
 """
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,9 +18,13 @@ from ledger.price_book import PriceBook, load_price_book
 from optimizer.decision import Draws
 from optimizer.session import draw_arms, unit_draw
 from policies.model import Policy
-from policies.snapshot import Snapshot, Target, Upstream, read_snapshot_file
+from policies.revocations import FILE_NAME as REVOCATIONS_FILE
+from policies.revocations import read_revocations
+from policies.snapshot import Snapshot, Target, Upstream, index_by_hmac, read_snapshot_file
+from policies.snapshot_signing import read_pin
 from proxy.callers import CallerBook
 from proxy.connector import check_upstream_url
+from proxy.freshness import DEFAULT_MAX_STALE_S, Freshness, age_on_disk
 from proxy.providers.addresses import AddressBook, fixed_headers
 from proxy.providers.bedrock import ConverseCalls
 from proxy.providers.families import Family, asks_usage, family_of
@@ -71,8 +77,19 @@ class TenantKeys:
 class LiveSnapshot:
     """One snapshot with its doors, keys and price book."""
 
-    def __init__(self, snapshot: Snapshot, book: PriceBook, key_ring: KeyRing) -> None:
-        self.snapshot = snapshot
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        book: PriceBook,
+        key_ring: KeyRing,
+        revoked: frozenset[str] = frozenset(),
+        *,
+        is_closed: bool = False,
+    ) -> None:
+        self.snapshot = _without(snapshot, revoked, is_closed=is_closed)
+        self.revoked = revoked
+        self.is_closed = is_closed  # nobody vouched for it for so long that it serves no one
+        self.next_expiry = _next_expiry(self.snapshot, 0.0)
         self.book = book
         self.pepper = key_ring.pepper()
         self.doors = {name: open_door(upstream) for name, upstream in snapshot.upstreams.items()}
@@ -83,6 +100,12 @@ class LiveSnapshot:
         self._tenant_keys: dict[str, TenantKeys] = {}
         self._salts: dict[str, tuple[bytes, bytes]] = {}
         self.callers = CallerBook()
+
+    def forget_expired(self, now: float) -> None:
+        """Let whoever called before be looked at again, once a key has ended; Unix seconds."""
+        if now >= self.next_expiry:
+            self.callers = CallerBook()
+            self.next_expiry = _next_expiry(self.snapshot, now)
 
     @property
     def needs_litellm(self) -> bool:
@@ -135,6 +158,24 @@ class LiveSnapshot:
         return targets
 
 
+def _without(snapshot: Snapshot, revoked: frozenset[str], *, is_closed: bool) -> Snapshot:
+    """A snapshot in which those keys are not, or none at all."""
+    if not is_closed and revoked.isdisjoint(snapshot.keys_by_id):
+        return snapshot
+    kept = {
+        key_id: key
+        for key_id, key in snapshot.keys_by_id.items()
+        if not is_closed and key_id not in revoked
+    }
+    return replace(snapshot, keys_by_id=kept, keys_by_hmac=index_by_hmac(kept))
+
+
+def _next_expiry(snapshot: Snapshot, now: float) -> float:
+    """When the next key ends after `now`; infinity when none does."""
+    ends = (key.expires_at for key in snapshot.keys_by_id.values() if key.expires_at is not None)
+    return min((end for end in ends if end > now), default=math.inf)
+
+
 def _place_of(door: UpstreamDoor) -> Place:
     upstream = door.upstream
     return Place(
@@ -181,32 +222,89 @@ def _converse_of(upstream: Upstream, addresses: AddressBook) -> ConverseCalls | 
 
 
 class SnapshotHolder:
-    """Holds the live snapshot and replaces it from disk."""
+    """Holds the live snapshot, replaces it from disk, and takes keys out that were revoked.
 
-    def __init__(self, home: Path, key_ring: KeyRing, clock: Clock) -> None:
+    Whose signature is good is read once: who exchanges that file does not reach a running proxy.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        key_ring: KeyRing,
+        clock: Clock,
+        max_stale_s: float = DEFAULT_MAX_STALE_S,
+    ) -> None:
         self._home = home
         self._path = home / "snapshot.sealed"
         self._seen_ns = 0
         self._key_ring = key_ring
+        self._trusted = read_pin(home, key_ring)
+        self._revoked = frozenset(read_revocations(home / REVOCATIONS_FILE, key_ring))
         self.clock = clock
         self.epoch = ""
-        self.live = self._load()
+        self.freshness = Freshness(clock, max_stale_s, age_on_disk(home, clock))
+        self._whole = self._read()
+        self.live = self._build(is_closed=self.freshness.is_over)
 
     def refresh(self) -> bool:
         """Take the snapshot on disk if it is newer; raises ConfigError and keeps the old one."""
+        fresh = self.read_newer()
+        return fresh is not None and self.take(fresh)
+
+    def read_newer(self) -> "Whole | None":
+        """Read what is on disk, unless it was read before; may run on a thread. ConfigError."""
         if self._written_ns() == self._seen_ns != 0:
+            return None
+        whole = self._read()
+        LiveSnapshot(whole.snapshot, whole.book, self._key_ring)  # all its doors can be opened
+        return whole
+
+    def take(self, fresh: "Whole") -> bool:
+        """Serve from it; False, and the one in hand stays, when it is no newer."""
+        if fresh.snapshot.number <= self._whole.snapshot.number:
             return False
-        fresh = self._load()
-        if fresh.snapshot.number <= self.live.snapshot.number:
-            return False
-        self.live = fresh
+        self._whole = fresh
+        self.live = self._build(is_closed=self.live.is_closed)
         return True
 
-    def _load(self) -> LiveSnapshot:
+    def look_at_disk(self) -> None:
+        """Take in what is noted there, should a message have been missed. ConfigError."""
+        self.freshness.note_age(age_on_disk(self._home, self.clock))
+        self.look_at_time()
+        self.revoke(read_revocations(self._home / REVOCATIONS_FILE, self._key_ring))
+
+    def revoke(self, key_ids: Iterable[str]) -> None:
+        """From now on nobody gets in with these keys, whatever a snapshot says."""
+        revoked = self._revoked.union(key_ids)
+        if revoked != self._revoked:
+            self._revoked = revoked
+            self.live = self._build(is_closed=self.live.is_closed)
+
+    def confirm(self, number: int) -> bool:
+        """The control plane vouches for a snapshot: False when this one has not got it."""
+        if number != self._whole.snapshot.number:
+            return False
+        self.freshness.confirm()
+        self.look_at_time()
+        return True
+
+    def look_at_time(self) -> None:
+        """Do what is due: close or open again, and let expired keys go."""
+        if self.freshness.is_over != self.live.is_closed:
+            self.live = self._build(is_closed=self.freshness.is_over)
+        self.live.forget_expired(self.clock.now())
+
+    def _build(self, *, is_closed: bool) -> LiveSnapshot:
+        whole = self._whole
+        return LiveSnapshot(
+            whole.snapshot, whole.book, self._key_ring, self._revoked, is_closed=is_closed
+        )
+
+    def _read(self) -> "Whole":
         self._seen_ns = self._written_ns()
-        snapshot = read_snapshot_file(self._path, self._key_ring)
+        snapshot = read_snapshot_file(self._path, self._key_ring, self._trusted)
         book = load_price_book(self._home / "price-books" / f"{snapshot.price_book}.json")
-        return LiveSnapshot(snapshot, book, self._key_ring)
+        return Whole(snapshot, book)
 
     def _written_ns(self) -> int:
         """Return when the file was written; 0 when there is none."""
@@ -214,3 +312,10 @@ class SnapshotHolder:
             return self._path.stat().st_mtime_ns
         except OSError:
             return 0
+
+
+class Whole(NamedTuple):
+    """What is on disk: a snapshot with every key it was built with, and its price book."""
+
+    snapshot: Snapshot
+    book: PriceBook

@@ -25,6 +25,7 @@ from proxy.live import SnapshotHolder
 from proxy.models import unknown_model
 from proxy.resources.ownership import OwnershipMap
 from proxy.resources.references import check_references, may_refer
+from proxy.scopes import check_model
 from storage.memory_cache import ByteBoundedCache
 
 MOST_KNOWN_BYTES = 8_388_608
@@ -77,6 +78,8 @@ class RequestReader:
         """Let the policy choose models and cache; fill in what the event must carry."""
         live, endpoint = ctx.live, ctx.endpoint
         models = live.snapshot.models
+        if key.models:
+            check_model(key, endpoint, ctx.model)
         if ctx.model not in models:
             raise unknown_model(ctx.model, models)
         user, identifier = subjects_in(ctx.doc, endpoint)

@@ -27,6 +27,7 @@ from proxy.refusals import refusal_of
 from proxy.resources.choosing import Choice, choose_upstream
 from proxy.resources.dialect import resource_dialect
 from proxy.retry import failure_of_fault, failure_of_status
+from proxy.scopes import check_model
 from proxy.upstream_client import (
     MOST_MESSAGE_BYTES,
     AiohttpClient,
@@ -73,6 +74,8 @@ class Realtime:
         if not ctx.model:
             message, hint = "The query names no model.", "Add ?model=... to the address."
             raise InvalidRequestError(message, hint, param="model")
+        if ctx.key is not None:
+            check_model(ctx.key, ctx.endpoint, ctx.model)
         if ctx.model not in ctx.live.snapshot.models and not ctx.live.snapshot.default_upstream:
             raise unknown_model(ctx.model, ctx.live.snapshot.models)
         choice = choose_upstream(ctx.live, ctx.model, None)

@@ -63,7 +63,8 @@ class ProxyProcess:
         self._is_loading = False
         self.metrics = Metrics(home / "run" / "metrics", "proxy")
         key_ring = load_key_ring(settings)
-        self.holder = SnapshotHolder(home, key_ring, clock)
+        self.holder = SnapshotHolder(home, key_ring, clock, settings.snapshot_max_stale_s)
+        self.has_news = asyncio.Event()  # a newer snapshot may be on disk
         self.writer = SegmentWriter(home / "segments", f"proxy-{index}-{secrets.token_hex(6)}")
         self.client = WireClient()
         self.unmetered = UnmeteredSpool(
@@ -103,27 +104,46 @@ class ProxyProcess:
         """Act on a message of the control process."""
         kind = message.get("type")
         if kind == "snapshot":
-            self.refresh()
+            self.has_news.set()
+        elif kind == "fresh":
+            if not self.holder.confirm(int(message.get("number", 0))):
+                self.has_news.set()
+        elif kind == "revoked":
+            self.holder.revoke(str(key_id) for key_id in message.get("key_ids", ()))
         elif kind == "purge":
             return {"type": "purged", "removed": self.cache.purge(message.get("tenant"))}
         return None
 
-    def refresh(self) -> None:
-        """Take a newer snapshot from disk; a bad one is refused and the old one stays."""
+    async def refresh(self) -> None:
+        """Take a newer snapshot from disk; a bad one is refused and the old one stays.
+
+        It is read on a thread: ten thousand keys take longer than a request may wait.
+        """
         try:
-            if self.holder.refresh():
+            self.holder.look_at_disk()
+            fresh = await asyncio.to_thread(self.holder.read_newer)
+            if fresh is not None and self.holder.take(fresh):
                 logger.info("serving from snapshot %d", self.holder.live.snapshot.number)
         except (ConfigError, OSError):
             logger.exception("the new snapshot is unusable: still serving from the last good one")
 
+    async def refresh_forever(self) -> None:
+        """Refresh whenever there are news; what comes meanwhile is seen the next time."""
+        while True:
+            await self.has_news.wait()
+            self.has_news.clear()
+            await self.refresh()
+
     def tick(self) -> None:
         """Do what is due each second: arm epoch, gauges, metrics on disk."""
         self.holder.epoch = datetime.fromtimestamp(self.clock.now(), UTC).strftime("%Y-%m")
+        self.holder.look_at_time()
         self.metrics.gauge("apex_open_requests", self.gate.open_requests)
         self.metrics.gauge("apex_open_streams", self.pipeline.open_streams)
         written = self.writer.written_bytes
         self.metrics.count("apex_log_bytes_total", (), written - self.logged_bytes)
         self.logged_bytes = written
+        self.metrics.gauge("apex_snapshot_age_seconds", self.holder.freshness.age_s)
         self.metrics.gauge("apex_snapshot_number", self.holder.live.snapshot.number)
         for name, breaker in self.pipeline.upstream.breakers.by_upstream.items():
             self.metrics.gauge("apex_upstream_breaker_open", float(breaker.is_open), (name,))
@@ -148,7 +168,7 @@ class ProxyProcess:
                     await asyncio.to_thread(self.unmetered.recount)
             count += 1
             if count % 60 == 0:
-                self.refresh()
+                self.has_news.set()
             await asyncio.sleep(TICK_S)
 
     async def drain(self, drain_s: float) -> None:
@@ -168,10 +188,14 @@ class ProxyProcess:
 
 
 async def run_proxy(
-    settings: Settings, index: int, sock: socket.socket, stop: asyncio.Event
+    settings: Settings,
+    index: int,
+    sock: socket.socket,
+    stop: asyncio.Event,
+    clock: Clock | None = None,
 ) -> None:
     """Serve until `stop` is set, then drain; raises ConfigError without a usable snapshot."""
-    process = ProxyProcess(settings, index, Clock.of(settings))
+    process = ProxyProcess(settings, index, clock or Clock.of(settings))
     process.tick()
     limits = process.holder.live.snapshot.limits
     app = build_app(
@@ -187,6 +211,7 @@ async def run_proxy(
     await site.start()
     process.tasks.start(process.bus.run(), "bus")
     process.tasks.start(process.tick_forever(), "tick")
+    process.tasks.start(process.refresh_forever(), "snapshot")
     tune_gc()
     logger.info("proxy %d serves on %s", index, site.name)
     await stop.wait()

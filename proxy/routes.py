@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from config.metrics import render_metrics
+from policies.snapshot import KeyRecord, Snapshot
 from proxy.admission import new_request_id
 from proxy.dialects.dialect import Dialect
 from proxy.dialects.table import AZURE_OPERATIONS, GEMINI_VERBS, OPENAI_PATHS
@@ -98,33 +99,30 @@ async def get_realtime(request: web.Request) -> web.StreamResponse:
     return await request.app[REALTIME].handle(request)
 
 
-def _authenticate(request: web.Request) -> None:
+def _authenticate(request: web.Request) -> tuple[Snapshot, KeyRecord]:
     admission = request.app[PIPELINE].admission
-    admission.authenticate(request.headers, admission.holder.live)
+    live = admission.holder.live
+    return live.snapshot, admission.authenticate(request.headers, live)
 
 
 async def get_models(request: web.Request) -> web.Response:
     """Answer GET /v1/models, in Anthropic's and Google's forms to their clients."""
-    _authenticate(request)
-    snapshot = request.app[PIPELINE].admission.holder.live.snapshot
+    snapshot, key = _authenticate(request)
     if "anthropic-version" in request.headers:
-        return _json(anthropic_list(snapshot))
+        return _json(anthropic_list(snapshot, key))
     if "x-goog-api-key" in request.headers:
-        return _json(gemini_list(snapshot))
-    return _json(list_document(snapshot))
+        return _json(gemini_list(snapshot, key))
+    return _json(list_document(snapshot, key))
 
 
 async def get_model(request: web.Request) -> web.Response:
     """Answer GET /v1/models/{id}; ids may contain slashes."""
-    _authenticate(request)
-    snapshot = request.app[PIPELINE].admission.holder.live.snapshot
-    return _json(model_document(snapshot, request.match_info["id"]))
+    return _json(model_document(*_authenticate(request), request.match_info["id"]))
 
 
 async def get_gemini_models(request: web.Request) -> web.Response:
     """Answer GET /v1beta/models, in Google's form."""
-    _authenticate(request)
-    return _json(gemini_list(request.app[PIPELINE].admission.holder.live.snapshot))
+    return _json(gemini_list(*_authenticate(request)))
 
 
 async def get_health(request: web.Request) -> web.Response:

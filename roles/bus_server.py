@@ -75,6 +75,10 @@ class BusServer:
         self._snapshot_number = number
         self._broadcast({"type": "snapshot", "number": number})
 
+    def announce_fresh(self, number: int) -> None:
+        """Vouch to every proxy: this is the snapshot of now, and there is none behind it."""
+        self._broadcast({"type": "fresh", "number": number})
+
     def announce_revoked(self, key_id: str) -> None:
         """Tell every proxy that a key is over; one that misses it reads it from disk."""
         self._broadcast({"type": "revoked", "key_ids": [key_id]})

@@ -11,6 +11,8 @@ import logging
 import signal
 import socket
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from admin_api.app import serve_admin
 from admin_api.context import AdminContext, DependencyState
 from admin_api.key_names import read_key_names
@@ -18,26 +20,33 @@ from config.clock import Clock
 from config.errors import ConfigError
 from config.log import configure_logging
 from config.metrics import Metrics, retire_dead
+from config.operator import OperatorConfig
 from config.secrets import load_key_ring
 from config.settings import Settings
 from config.tasks import TaskOwner
 from ledger.price_book import PriceBook, load_price_book
+from policies.audit import AuditRaceError
 from policies.revocations import add_revocation
 from policies.snapshot import Snapshot
 from policies.tiers import Tiers, load_tiers
 from roles import lifeline, places
 from roles.admin_token import load_admin_token
 from roles.bus_server import BusServer
+from roles.last_use import LastUse
 from roles.listening import adopt_socket
 from roles.loop import run_on_fast_loop, stop_event_on
 from roles.readiness import Readiness
 from roles.reporting import Reporter
 from roles.snapshot_keeper import KeptSnapshot, SnapshotKeeper, needs_mock
+from roles.spend_watch import SpendWatch
 from roles.usage_store import UsageStore
+from roles.vouching import Voucher
 from storage.migrations import migrate_sql
 from storage.sql import open_sql
 
 METRICS_INTERVAL_S = 1.0
+BURST_S = 0.05
+RETRY_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +93,11 @@ class ControlProcess:
         self._keeper = SnapshotKeeper(settings, key_ring, self._engine, self._clock, mock_url)
         self._kept: KeptSnapshot | None = None
         self._book: PriceBook | None = None
+        self._operator: OperatorConfig | None = None
         self._tiers: Tiers = {}
+        self._spend = SpendWatch(lambda: self._usage.columnar, self._clock)
+        self._is_behind = False  # something that was changed is in no snapshot yet
+        self._is_file_new = False
         self._reload_wanted = asyncio.Event()
 
     async def start(self) -> None:
@@ -93,14 +106,20 @@ class ControlProcess:
         await self._take_configuration()
         await self._bus.start()
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
+        loop.add_signal_handler(signal.SIGHUP, self._note_file)
         self._tasks.start(self._reload_forever(), "reload")
+        confirmed = places.confirmed_path(self._settings)
+        voucher = Voucher(self._engine, self._bus, confirmed, self._number_to_vouch_for)
+        self._tasks.start(voucher.run(), "vouch")
         self._tasks.start(self._flush_metrics_forever(), "metrics")
 
     async def run(self, opened: socket.socket, stop: asyncio.Event) -> None:
         """Answer the admin API and ship usage until `stop`; returns after the last shipment."""
         async with serve_admin(self._build_context(), opened):
             self._tasks.start(self._report_ready(), "report ready")
+            last_use = LastUse(self._engine, lambda: self._usage.columnar, self._clock)
+            self._tasks.start(last_use.run(), "last use")
+            self._tasks.start(self._spend.run(), "spend")
             await self._usage.run(stop)
 
     async def close(self) -> None:
@@ -111,17 +130,21 @@ class ControlProcess:
         await self._engine.dispose()
         self._metrics.flush()
 
-    async def _take_configuration(self) -> None:
+    async def _take_configuration(self, *, reads_file: bool = True) -> None:
         """Bring snapshot and price book in line with apex.yaml, and tell everyone."""
-        operator = self._keeper.load_operator()
+        operator = self._operator
+        if operator is None or reads_file:
+            operator = await asyncio.to_thread(self._keeper.load_operator)
         self._reporter.report(
             "operator", needs_mock=needs_mock(operator), drain_s=operator.limits.drain_s
         )
-        self._tiers = load_tiers(operator.tiers)
         kept = await self._keeper.refresh(operator)
+        self._operator, self._tiers = operator, load_tiers(operator.tiers)
         snapshot = kept.snapshot
         books = places.price_books_directory(self._settings)
-        self._book = load_price_book(books / f"{snapshot.price_book}.json")
+        if self._book is None or self._book.hash != snapshot.price_book:
+            path = books / f"{snapshot.price_book}.json"
+            self._book = await asyncio.to_thread(load_price_book, path)
         self._kept = kept
         self._metrics.gauge("apex_snapshot_number", snapshot.number)
         self._bus.announce_snapshot(snapshot.number)
@@ -140,19 +163,41 @@ class ControlProcess:
         )
 
     async def _reload_forever(self) -> None:
-        """A bad file changes nothing: the last good snapshot stays."""
+        """A bad file changes nothing: the last good one stays, with what the API changed."""
         while True:
             await self._reload_wanted.wait()
+            await asyncio.sleep(BURST_S)  # changes that come together are built together
             self._reload_wanted.clear()
-            try:
-                await self._take_configuration()
-            except (ConfigError, OSError) as error:
-                _log.error("apex.yaml was not taken, the last good one stays: %s", error)
-            else:
-                assert self._kept is not None
-                number = self._kept.snapshot.number
-                news = "new" if self._kept.is_new else "unchanged"
-                _log.info("apex.yaml read again: snapshot %d, %s", number, news)
+            reads_file, self._is_file_new = self._is_file_new, False
+            self._is_behind = not await self._try_to_take(reads_file=reads_file)
+
+    async def _try_to_take(self, *, reads_file: bool) -> bool:
+        try:
+            await self._take_configuration(reads_file=reads_file)
+        except (ConfigError, OSError) as error:
+            _log.error("apex.yaml was not taken, the last good one stays: %s", error)
+            if reads_file:  # the API's changes do not wait for a better file
+                self._reload_wanted.set()
+                return True
+            return False
+        except (SQLAlchemyError, AuditRaceError) as error:
+            _log.error("the snapshot waits for the SQL store: %s", type(error).__name__)
+            self._is_file_new = self._is_file_new or reads_file
+            asyncio.get_running_loop().call_later(RETRY_S, self._reload_wanted.set)
+            return False
+        assert self._kept is not None
+        number = self._kept.snapshot.number
+        news = "new" if self._kept.is_new else "unchanged"
+        what = "apex.yaml read again" if reads_file else "changes taken in"
+        _log.info("%s: snapshot %d, %s", what, number, news)
+        return True
+
+    def _note_file(self) -> None:
+        self._is_file_new = True
+        self._reload_wanted.set()
+
+    def _number_to_vouch_for(self) -> int:
+        return 0 if self._is_behind or self._kept is None else self._kept.snapshot.number
 
     async def _report_ready(self) -> None:
         """Ready when the columnar store is: until then usage cannot be asked for."""
@@ -186,7 +231,9 @@ class ControlProcess:
             note_change=self._reload_wanted.set,
             key_ring=self._key_ring,
             tiers=lambda: self._tiers,
+            month_spend=lambda: self._spend.spent,
             announce_revoked=self._announce_revoked,
+            is_made_here=self._keeper.is_made_by_api,
         )
 
     async def _announce_revoked(self, key_id: str) -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 from config.clock import Clock
 from config.secrets import load_key_ring
 from config.settings import Settings
+from config.tasks import TaskOwner
 from policies.snapshot import read_snapshot_file
 from roles import places
 from roles.child import Child, ChildSpec, Launch, Report
 from roles.children import Children
+from roles.keep_prepared import keep_prepared
 from roles.listening import close_all, open_proxy_sockets
 from roles.open_ports import announced
 
@@ -48,11 +50,14 @@ async def _keep_running(
     processes = places.run_directory(settings) / f"proxies-{os.getpid()}.json"
     children = Children(launch, processes, _ignore_report)
     stop = _stop_on_signals(children)
+    tasks = TaskOwner()
+    tasks.start(keep_prepared(settings), "keep prepared")
     for index, opened in enumerate(sockets):
         fd = opened.fileno()
         words = ("proxy", f"--index={index}", f"--fd={fd}")
         children.start(ChildSpec(f"proxy-{index}", words, (fd,)))
     await stop.wait()
+    await tasks.stop()
     close_all(sockets)
     await children.stop("proxy", drain_s + DRAIN_MARGIN_S)
     await children.close()

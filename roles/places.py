@@ -29,6 +29,11 @@ def snapshot_path(settings: Settings) -> Path:
     return settings.home / "snapshot.sealed"
 
 
+def confirmed_path(settings: Settings) -> Path:
+    """Touched by the control process while it vouches for the snapshot."""
+    return settings.home / "snapshot.confirmed"
+
+
 def revocations_path(settings: Settings) -> Path:
     return settings.home / revocations.FILE_NAME
 

@@ -1,7 +1,8 @@
 """`python main.py proxy`: one data-plane process, or as many as APEX_WORKERS says when run alone.
 
 Under the supervisor it inherits its socket. Alone it needs no control process: a short-lived child
-builds the snapshot where there is none or apex.yaml is newer, so that SQL never gets in here.
+builds the snapshot at the start, where there is none or apex.yaml is newer, and every few minutes
+after, so that SQL never gets in here.
 """
 
 import argparse
@@ -14,10 +15,12 @@ from pathlib import Path
 from config.errors import ConfigError
 from config.log import configure_logging
 from config.settings import Settings
+from config.tasks import TaskOwner
 from proxy.role import run_proxy
 from roles import lifeline, places
 from roles.engines import check_engines
 from roles.gate import wait_at_gate
+from roles.keep_prepared import keep_prepared
 from roles.listening import adopt_socket, open_lone_proxy_socket
 from roles.lone_proxies import run_many
 from roles.loop import run_on_fast_loop, stop_event_on
@@ -38,7 +41,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         return run_many(settings)
     opened = open_lone_proxy_socket(settings)
     with announced(settings, "proxy", opened):
-        run_on_fast_loop(_serve(settings, 0, opened, (signal.SIGTERM, signal.SIGINT)))
+        run_on_fast_loop(_serve_alone(settings, opened))
     return 0
 
 
@@ -50,6 +53,15 @@ def _run_child(settings: Settings, arguments: argparse.Namespace) -> int:
     wait_at_gate(arguments.gate_fd)
     run_on_fast_loop(_serve(settings, arguments.index, opened, (signal.SIGTERM,)))
     return 0
+
+
+async def _serve_alone(settings: Settings, opened: socket.socket) -> None:
+    tasks = TaskOwner()
+    tasks.start(keep_prepared(settings), "keep prepared")
+    try:
+        await _serve(settings, 0, opened, (signal.SIGTERM, signal.SIGINT))
+    finally:
+        await tasks.stop()
 
 
 async def _serve(

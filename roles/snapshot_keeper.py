@@ -4,20 +4,32 @@ A snapshot gets the next number only when its content changed, so that a restart
 process makes no proxy read it again.
 """
 
+import asyncio
 import dataclasses
 import os
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.clock import Clock
+from config.errors import ConfigError
 from config.operator import OperatorConfig, UpstreamConfig
 from config.provider_kinds import MOCK_KIND
 from config.secrets import KeyRing
 from config.settings import Settings
 from policies.declared import load_declared
-from policies.snapshot import Snapshot, dump_snapshot, read_snapshot_file, write_snapshot_file
-from policies.snapshot_builder import SnapshotSources, build_snapshot
+from policies.revocations import read_revocations
+from policies.signing_key_store import load_signer
+from policies.snapshot import (
+    Snapshot,
+    read_own_snapshot,
+    read_snapshot_file,
+    write_snapshot_file,
+)
+from policies.snapshot_builder import BuildMemory, SnapshotSources, build_snapshot
+from policies.snapshot_signing import SnapshotSigner, read_pin
 from roles import places
+from storage.tables import BY_API
 
 MOCK_KEY = "sk-mock"
 
@@ -47,6 +59,8 @@ class SnapshotKeeper:
         self._engine = engine
         self._clock = clock
         self._mock_url = mock_url
+        self._held: _Held | None = None
+        self._memory = BuildMemory()
 
     def load_operator(self) -> OperatorConfig:
         """apex.yaml as it is now, mock upstreams pointed at the running mock. ConfigError."""
@@ -65,15 +79,52 @@ class SnapshotKeeper:
     async def refresh(self, operator: OperatorConfig) -> KeptSnapshot:
         """Build the snapshot and write it if it says anything new. ConfigError changes nothing."""
         path = places.snapshot_path(self._settings)
-        held = read_snapshot_file(path, self._key_ring) if path.exists() else None
-        sources = SnapshotSources(self._settings, operator, self._key_ring)
-        number = held.number + 1 if held else 1
+        held = await asyncio.to_thread(self._read_held)
+        async with self._engine.begin() as connection:
+            signer = await load_signer(connection, self._key_ring, self._clock.now())
+        revoked = read_revocations(places.revocations_path(self._settings), self._key_ring)
+        sources = SnapshotSources(
+            self._settings, operator, self._key_ring, revoked, memory=self._memory
+        )
+        number = held.snapshot.number + 1 if held else 1
         built = await build_snapshot(sources, self._engine, number, self._clock)
-        if held is not None and _is_same(held, built.snapshot):
+        if held is not None and _is_same(held, built.snapshot, signer):
             os.utime(path)  # as new as apex.yaml: a lone proxy need not have it built again
-            return KeptSnapshot(held, is_new=False, new_keys=built.new_keys)
-        write_snapshot_file(path, built.snapshot, self._key_ring)
+            self._held = held._replace(written_ns=path.stat().st_mtime_ns)
+            return KeptSnapshot(held.snapshot, is_new=False, new_keys=built.new_keys)
+        await asyncio.to_thread(
+            write_snapshot_file, path, built.snapshot, self._key_ring, signer, number - 1
+        )
+        self._held = _Held(path.stat().st_mtime_ns, built.snapshot, signer.public_key)
         return KeptSnapshot(built.snapshot, is_new=True, new_keys=built.new_keys)
+
+    def is_made_by_api(self, tenant: str, key_id: str) -> bool:
+        """Whether that key is the tenant's and the admin API made it, as SQL last said."""
+        row = self._memory.reader.find_key(key_id)
+        return row is not None and row["tenant"] == tenant and row["managed_by"] == BY_API
+
+    def _read_held(self) -> "_Held | None":
+        """What lies on disk; read again only when somebody else wrote it. ConfigError."""
+        path = places.snapshot_path(self._settings)
+        if not path.exists():
+            return None
+        written_ns = path.stat().st_mtime_ns
+        if self._held is not None and self._held.written_ns == written_ns:
+            return self._held
+        trusted = read_pin(path.parent, self._key_ring)
+        try:
+            snapshot = read_snapshot_file(path, self._key_ring, trusted)
+        except ConfigError:  # of a version that did not sign, or of another key: to be written anew
+            return _Held(written_ns, read_own_snapshot(path, self._key_ring), None)
+        return _Held(written_ns, snapshot, trusted)
+
+
+class _Held(NamedTuple):
+    """What is on disk, since when, and which public key it is good by; None: it needs signing."""
+
+    written_ns: int
+    snapshot: Snapshot
+    public_key: bytes | None
 
 
 def needs_mock(operator: OperatorConfig) -> bool:
@@ -81,6 +132,8 @@ def needs_mock(operator: OperatorConfig) -> bool:
     return any(upstream.kind == MOCK_KIND for upstream in operator.upstreams.values())
 
 
-def _is_same(held: Snapshot, built: Snapshot) -> bool:
-    renumbered = dataclasses.replace(built, number=held.number, built_at=held.built_at)
-    return dump_snapshot(held) == dump_snapshot(renumbered)
+def _is_same(held: _Held, built: Snapshot, signer: SnapshotSigner) -> bool:
+    """Whether proxies find this very content on disk, signed by whom they are to trust."""
+    before = held.snapshot
+    renumbered = dataclasses.replace(built, number=before.number, built_at=before.built_at)
+    return held.public_key == signer.public_key and before == renumbered

@@ -113,6 +113,11 @@ class UsageStore:
             _log.warning("usage events wait on disk: %s", trouble)
         self._trouble = trouble
 
+    @property
+    def columnar(self) -> Columnar | None:
+        """The engine; None until it is open."""
+        return self._columnar
+
     async def close(self) -> None:
         """Give the engine back."""
         if self._columnar is not None:

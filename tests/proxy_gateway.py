@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import orjson
 
+from config.clock import Clock
 from config.operator import CacheConfig, Limits, Timeouts
 from config.secrets import load_key_ring
 from config.settings import load_settings
@@ -33,6 +34,7 @@ from policies.snapshot import (
 from policies.versions import load_policy
 from proxy.role import run_proxy
 from tests.gateway import wait_until
+from tests.policies.samples import SIGNER
 
 API_KEY = "a-test-key-of-more-than-thirty-two-characters"
 OTHER_KEY = "another-test-key-of-more-than-32-characters"
@@ -68,6 +70,7 @@ class ProxyGateway:
         cache: CacheConfig | None = None,
         send_buffer_bytes: int = 0,
         default_upstream: str | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.home = directory / "home"
         self.settings = load_settings({"APEX_HOME": str(self.home)})
@@ -78,6 +81,7 @@ class ProxyGateway:
         self._policy = policy if isinstance(policy, Policy) else load_policy(policy)
         self._send_buffer_bytes = send_buffer_bytes
         self._default_upstream = default_upstream
+        self._clock = clock
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.base_url = ""
@@ -92,7 +96,7 @@ class ProxyGateway:
         self.base_url = f"http://127.0.0.1:{port}/v1"
         # The test's own task group would hide the proxy's errors until the end.
         self._task = asyncio.get_running_loop().create_task(
-            run_proxy(self.settings, 0, sock, self._stop)
+            run_proxy(self.settings, 0, sock, self._stop, self._clock)
         )
         await wait_until(lambda: _answers(port, self._task))
         return self
@@ -154,7 +158,7 @@ class ProxyGateway:
             price_book=book.hash,
         )
         changed = replace(snapshot, **changes)
-        write_snapshot_file(self.home / "snapshot.sealed", changed, key_ring)
+        write_snapshot_file(self.home / "snapshot.sealed", changed, key_ring, SIGNER)
 
     def events(self) -> list[dict[str, Any]]:
         """Return every usage event in the log, in order of writing."""

@@ -1,5 +1,6 @@
 """/admin/v1/tenants/{tenant}/keys: the API keys of a tenant. A secret is shown once, when made."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,29 +8,35 @@ from sqlalchemy.exc import IntegrityError
 
 from admin_api.calls import Answer, Call, Route, unknown_tenant
 from admin_api.changes import Change, change, check_version
-from admin_api.errors import AdminError
-from admin_api.key_models import Issued, Key, KeyChange, NewKey, Rotation, key_of
+from admin_api.errors import STORE_AWAY, AdminError
+from admin_api.key_models import Issued, Key, KeyChange, NewKey, Revoked, Rotation, key_of
 from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
 from admin_api.resource_fields import (
     changed_meanwhile,
     open_tenant,
     refuse_if_declared,
-    stored_limits,
+    refuse_too_many,
 )
 from policies.api_key_store import (
     INHERITED,
     RETIRED_MARK,
     Row,
+    count_keys,
     find_key,
     insert_key,
     list_keys,
     retired_name,
     update_key,
 )
+from policies.declared_limits import stored_limits
 from policies.keys import GeneratedKey, generate_key
 from policies.project_store import find_project
 from policies.tenant_store import find_tenant
+
+_log = logging.getLogger(__name__)
+
+MOST_KEYS = 20_000  # of a tenant, revoked ones aside
 
 
 async def list_all(call: Call) -> Answer:
@@ -59,6 +66,7 @@ async def make(call: Call) -> Answer:
     try:
         async with change(call, "key.create", _subject(tenant, key.key_id)) as under_way:
             await open_tenant(under_way.connection, tenant)
+            refuse_too_many(await count_keys(under_way.connection, tenant), MOST_KEYS, "keys")
             await _check_project(under_way, tenant, body.project)
             made = await _issue(call, under_way, values, key)
     except IntegrityError as error:
@@ -101,8 +109,23 @@ async def rotate(call: Call) -> Answer:
 
 
 async def revoke(call: Call) -> Answer:
-    """At once, in every proxy: over the bus, and in a file that outlives all processes."""
+    """At once, in every proxy: over the bus, and in a file that outlives all processes.
+
+    That needs no SQL store: while it is away the answer is 202; the next snapshot makes up for it.
+    """
     tenant, key_id = call.path["tenant"], call.path["key_id"]
+    try:
+        return await _revoke_stored(call, tenant, key_id)
+    except STORE_AWAY:
+        if not call.context.is_made_here(tenant, key_id):
+            raise
+    _log.warning("key %s is revoked by %s while the SQL store is away", key_id, call.actor.name)
+    await call.context.announce_revoked(key_id)
+    call.context.note_change()
+    return Answer(Revoked(key_id=key_id), status=202)
+
+
+async def _revoke_stored(call: Call, tenant: str, key_id: str) -> Answer:
     now = datetime.fromtimestamp(call.context.clock.now(), UTC)
     async with change(call, "key.revoke", _subject(tenant, key_id)) as under_way:
         row = await _find_own(call, under_way)

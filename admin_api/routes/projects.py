@@ -9,28 +9,32 @@ from sqlalchemy.exc import IntegrityError
 from admin_api.calls import Answer, Call, Route, Strict, unknown_tenant
 from admin_api.changes import Change, change, check_version
 from admin_api.errors import AdminError
+from admin_api.moments import Moment
 from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
 from admin_api.resource_fields import (
     NAME_PATTERN,
-    Moment,
     Tags,
     changed_meanwhile,
     open_tenant,
     refuse_if_archived,
     refuse_if_declared,
+    refuse_too_many,
     shown_limits,
-    stored_limits,
 )
 from config.limit_model import LimitsConfig
+from policies.declared_limits import stored_limits
 from policies.project_store import (
     Row,
+    count_projects,
     find_project,
     insert_project,
     list_projects,
     update_project,
 )
 from policies.tenant_store import find_tenant
+
+MOST_PROJECTS = 1000  # of a tenant, archived ones included
 
 
 class ProjectChange(Strict):
@@ -87,6 +91,8 @@ async def make(call: Call) -> Answer:
     try:
         async with change(call, "project.create", _subject(tenant, body.name)) as under_way:
             await open_tenant(under_way.connection, tenant)
+            held = await count_projects(under_way.connection, tenant)
+            refuse_too_many(held, MOST_PROJECTS, "projects")
             await insert_project(under_way.connection, values, call.context.clock.now())
             made = await _after(under_way, tenant, body.name)
     except IntegrityError as error:

@@ -14,17 +14,16 @@ from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
 from admin_api.resource_fields import (
     NAME_PATTERN,
-    Moment,
     changed_meanwhile,
     refuse_if_archived,
     refuse_if_declared,
     shown_limits,
-    stored_limits,
 )
 from config.limit_model import LimitsConfig
 from config.tier_model import TierName
+from policies.declared_limits import stored_limits
 from policies.tenant_store import Row, find_tenant, insert_tenant, list_tenants, update_tenant
-from policies.tiers import Tiers
+from policies.tiers import suggest_tier
 
 
 class TenantChange(Strict):
@@ -62,6 +61,7 @@ class Tenant(BaseModel):
     contract: dict[str, Any] | None
     limits: LimitsConfig
     entitlements: tuple[str, ...] = Field(description="What its tier includes.")
+    suggested_tier: str | None = Field(description="What its spend of this month would suit.")
     managed_by: Literal["file", "api"] = Field(description="file: apex.yaml, read-only here.")
     version: int
     created_at: Moment
@@ -75,7 +75,7 @@ async def list_all(call: Call) -> Answer:
     query: PageQuery = call.query
     async with call.context.sql.connect() as connection:
         rows = await list_tenants(connection, position_of(query), query.limit + 1, only)
-    shown = [tenant_of(row, call.context.tiers()) for row in rows]
+    shown = [tenant_of(row, call) for row in rows]
     return Answer(page_of(shown, query, lambda each: each.name))
 
 
@@ -84,7 +84,7 @@ async def show(call: Call) -> Answer:
         found = await find_tenant(connection, call.path["tenant"])
     if found is None:
         raise unknown_tenant(call.path["tenant"])
-    return Answer(tenant_of(found, call.context.tiers()), version=found["version"])
+    return Answer(tenant_of(found, call), version=found["version"])
 
 
 async def make(call: Call) -> Answer:
@@ -122,7 +122,7 @@ async def _change(call: Call, action: str, values: dict[str, Any]) -> Answer:
         refuse_if_declared(row)
         refuse_if_archived(row)
         check_version(call, row["version"])
-        under_way.before = tenant_of(row, call.context.tiers()).model_dump(mode="json")
+        under_way.before = tenant_of(row, call).model_dump(mode="json")
         if not await update_tenant(under_way.connection, name, row["version"], values, now):
             raise changed_meanwhile()
         changed = await _after(call, under_way, name)
@@ -133,7 +133,7 @@ async def _after(call: Call, under_way: Change, name: str) -> Tenant:
     """What is there now, noted for the audit log."""
     row = await find_tenant(under_way.connection, name)
     assert row is not None
-    found = tenant_of(row, call.context.tiers())
+    found = tenant_of(row, call)
     under_way.after = found.model_dump(mode="json")
     return found
 
@@ -142,10 +142,14 @@ def _stored(fields: dict[str, Any], body: TenantChange) -> dict[str, Any]:
     return {**fields, "limits": stored_limits(body.limits)} if "limits" in fields else fields
 
 
-def tenant_of(row: Row, tiers: Tiers) -> Tenant:
-    fields = {name: row[name] for name in Tenant.model_fields if name != "entitlements"}
+def tenant_of(row: Row, call: Call) -> Tenant:
+    derived = {"entitlements", "suggested_tier"}
+    fields = {name: row[name] for name in Tenant.model_fields if name not in derived}
+    tiers = call.context.tiers()
     tier = tiers.get(row["tier"])
+    spent_picousd = call.context.month_spend().get(row["name"], 0)
     fields["entitlements"] = tier.entitlements if tier else ()
+    fields["suggested_tier"] = suggest_tier(tiers, row["tier"], spent_picousd)
     fields["limits"] = shown_limits(row["limits"])
     return Tenant.model_validate(fields)
 

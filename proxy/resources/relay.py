@@ -29,6 +29,7 @@ from proxy.resources.ownership import Owner, OwnershipMap
 from proxy.resources.paths import ResourcePath, read_path
 from proxy.resources.references import check_references, owned
 from proxy.retry import Failure, failure_of_fault, failure_of_status, timed_out
+from proxy.scopes import check_model
 from proxy.upstream_client import UpstreamCall, UpstreamClient, UpstreamFault, UpstreamReply
 from proxy.wire_headers import headers_up
 
@@ -67,6 +68,8 @@ class ResourceRelay:
             incoming.document,
             ctx.model or incoming.model,
         )
+        if ctx.key is not None:
+            check_model(ctx.key, ctx.endpoint, ctx.model)
         choice = choose_upstream(ctx.live, ctx.model, self._pinned(ctx, path, incoming))
         owner = Owner(_tenant(ctx), choice.door.upstream.name, choice.model)
         lesson = Lesson(request.method, path, owner, self.ownership, self.admission.metrics)

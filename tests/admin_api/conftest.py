@@ -123,7 +123,9 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
             note_change=changes.set,
             key_ring=load_key_ring(settings),
             tiers=lambda: load_tiers({}),
+            month_spend=lambda: {"acme": 150 * 10**12},
             announce_revoked=note_revoked,
+            is_made_here=lambda tenant, key_id: (tenant, key_id) == ("acme", "made2day"),
         )
         server = TestServer(build_admin_app(context))
         await server.start_server()

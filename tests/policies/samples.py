@@ -16,8 +16,10 @@ from policies.snapshot import (
     Upstream,
     index_by_hmac,
 )
+from policies.snapshot_signing import SnapshotSigner
 from tests.optimizer.samples import policies
 
+SIGNER = SnapshotSigner.make()
 UPSTREAM = Upstream(
     name="openai",
     kind="openai",

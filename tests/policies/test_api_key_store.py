@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.secrets import KeyRing
 from policies.api_key_store import (
+    count_keys,
     find_key,
     insert_key,
     list_keys,
@@ -27,6 +28,8 @@ async def test_keys_are_made_found_and_changed(sql_engine: AsyncEngine) -> None:
             await insert_key(connection, values, made, RING, NOW)
         (row,) = await list_keys(connection, "acme", "", 5)
         assert await list_keys(connection, "acme", row["key_id"], 5) == []
+        assert await count_keys(connection, "acme") == 1
+        assert await count_keys(connection, "none") == 0
         assert await find_key(connection, "acme", other.key_id) is None
         assert bytes.fromhex(row["secret_hmac"]) == key_hmac(RING.pepper(), key.secret)
         assert (row["last4"], row["pepper_id"]) == (key.secret[-4:], RING.key_id)

@@ -4,7 +4,13 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from policies.project_store import find_project, insert_project, list_projects, update_project
+from policies.project_store import (
+    count_projects,
+    find_project,
+    insert_project,
+    list_projects,
+    update_project,
+)
 from policies.tenant_store import insert_tenant
 
 NOW = 1_790_000_000.0
@@ -19,6 +25,7 @@ async def test_projects_are_made_listed_and_changed(sql_engine: AsyncEngine) -> 
         found = await list_projects(connection, "acme", "", 5)
         assert [(row["tenant"], row["name"]) for row in found] == [("acme", "a"), ("acme", "b")]
         assert await list_projects(connection, "acme", "b", 5) == []
+        assert await count_projects(connection, "acme") == 2
         assert await update_project(connection, found[0], {"tags": {"t": "1"}}, NOW)
         assert not await update_project(connection, found[0], {"tags": {}}, NOW)
         changed = await find_project(connection, "acme", "a")

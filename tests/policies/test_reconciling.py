@@ -11,7 +11,7 @@ from config.operator_model import TenantConfig
 from config.secrets import KeyRing
 from policies.keys import generate_key, key_hmac
 from policies.reconciling import Reconciler
-from policies.stored_state import StoredState, read_state, write_state
+from policies.stored_state import StateReader, StoredState, write_state
 
 NOW = 1_790_000_000.0
 RING = KeyRing(b"m" * 32)
@@ -37,7 +37,7 @@ def reconcile(
 async def follow(engine: AsyncEngine, declared: Mapping[str, TenantConfig]) -> Reconciler:
     """Reconcile with what is stored, and write it."""
     async with engine.begin() as connection:
-        reconciler = reconcile(declared, await read_state(connection))
+        reconciler = reconcile(declared, await StateReader().read(connection))
         await write_state(connection, reconciler.writes)
     return reconciler
 
@@ -79,7 +79,7 @@ async def test_a_key_that_comes_back_is_the_one_it_was(sql_engine: AsyncEngine) 
     first = await follow(sql_engine, both)
     await follow(sql_engine, one)
     async with sql_engine.connect() as connection:
-        rows = (await read_state(connection)).keys.values()
+        rows = (await StateReader().read(connection)).keys.values()
     assert {row["name"]: row["archived_at"] is None for row in rows} == {"a": True, "b": False}
     back = await follow(sql_engine, both)
     assert (back.new_secrets, set(back.keys)) == ([], set(first.keys))
@@ -92,7 +92,7 @@ async def test_a_secret_that_comes_or_goes_makes_another_key(sql_engine: AsyncEn
     assert (len(made.new_secrets), len(own.new_secrets), len(back.new_secrets)) == (1, 0, 1)
     assert len({*made.keys, *own.keys, *back.keys}) == 3
     async with sql_engine.connect() as connection:
-        rows = (await read_state(connection)).keys
+        rows = (await StateReader().read(connection)).keys
     names = {f"app~{key_id}" for key_id in (*made.keys, *own.keys)}
     assert {row["name"] for row in rows.values()} == {"app", *names}
 
@@ -102,7 +102,7 @@ async def test_a_renamed_key_keeps_its_secret_and_its_row(sql_engine: AsyncEngin
     await follow(sql_engine, declare(acme=[{"name": "app", "secret": secret}]))
     await follow(sql_engine, declare(other=[{"name": "renamed", "secret": secret}]))
     async with sql_engine.connect() as connection:
-        state = await read_state(connection)
+        state = await StateReader().read(connection)
     ((_, row),) = state.keys.items()
     assert (row["tenant"], row["name"], row["archived_at"]) == ("other", "renamed", None)
     assert state.tenants["acme"]["archived_at"] is not None
@@ -114,7 +114,7 @@ async def test_two_keys_may_swap_their_names(sql_engine: AsyncEngine) -> None:
         keys = [{"name": "a", "secret": first.secret}, {"name": "b", "secret": second.secret}]
         await follow(sql_engine, declare(acme=keys))
     async with sql_engine.connect() as connection:
-        rows = (await read_state(connection)).keys
+        rows = (await StateReader().read(connection)).keys
     names = {key_id: (row["name"], row["archived_at"]) for key_id, row in rows.items()}
     assert names == {one.key_id: ("b", None), two.key_id: ("a", None)}
 
@@ -123,7 +123,7 @@ async def test_a_key_of_another_master_key_is_refused(sql_engine: AsyncEngine) -
     declared = declare(acme=[{"name": "app"}])
     await follow(sql_engine, declared)
     async with sql_engine.connect() as connection:
-        stored = await read_state(connection)
+        stored = await StateReader().read(connection)
     with pytest.raises(ConfigError) as raised:
         reconcile(declared, stored, KeyRing(b"m" * 32, "k2"))
     assert "master key 'k1'" in raised.value.message
@@ -135,10 +135,10 @@ async def test_projects_follow_the_file(sql_engine: AsyncEngine) -> None:
     await follow(sql_engine, with_one)
     await follow(sql_engine, declare(acme=[{"name": "app"}]))
     async with sql_engine.connect() as connection:
-        state = await read_state(connection)
+        state = await StateReader().read(connection)
     project = state.projects["acme", "p"]
     assert (project["tags"], project["managed_by"]) == ({"a": "1"}, "file")
     assert project["archived_at"] is not None
     await follow(sql_engine, with_one)
     async with sql_engine.connect() as connection:
-        assert (await read_state(connection)).projects["acme", "p"]["archived_at"] is None
+        assert (await StateReader().read(connection)).projects["acme", "p"]["archived_at"] is None

@@ -7,11 +7,12 @@ from policies.limits import Rates, UsageLimits, dump_limits
 from policies.records import (
     EXPIRED_KEPT_S,
     KeySelection,
+    Known,
     project_records,
     seconds_of,
     tenant_record,
 )
-from policies.snapshot import TenantRecord
+from policies.snapshot import KeyRecord, TenantRecord
 
 NOW = 1_790_000_000.0
 
@@ -64,3 +65,25 @@ def test_a_tenant_keeps_its_zone_and_limits() -> None:
 def test_a_moment_without_a_zone_is_utc() -> None:
     assert seconds_of(at(NOW)) == seconds_of(at(NOW).replace(tzinfo=None)) == NOW
     assert seconds_of(None) is None
+
+
+def test_a_record_is_made_anew_only_when_its_row_or_project_changed() -> None:
+    tenants = {"acme": TenantRecord("acme", "p@1", None, is_demo=False)}
+    project = {"tenant": "acme", "name": "p", "tags": {"a": "1"}, "limits": None,
+               "archived_at": None}  # fmt: skip
+    known: Known = {}
+
+    def records(row: dict[str, Any], tags: dict[str, str]) -> dict[str, KeyRecord]:
+        projects = project_records([{**project, "tags": tags}], tenants)
+        return KeySelection(tenants, projects, "k1", NOW, known).records([row])
+
+    row = key_row(project="p")
+    (first,) = records(row, {"a": "1"}).values()
+    (again,) = records(row, {"a": "1"}).values()
+    assert again is first
+    (other,) = records(row, {"a": "2"}).values()
+    assert other.tags["a"] == "2"
+    (changed,) = records({**row, "name": "new"}, {"a": "2"}).values()
+    assert changed.name == "new"
+    assert records(key_row(archived_at=at(1)), {}) == {}
+    assert known == {}

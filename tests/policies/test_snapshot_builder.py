@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.clock import Clock
@@ -13,14 +14,17 @@ from config.operator import load_operator_config
 from config.operator_model import OperatorConfig
 from config.secrets import KeyRing
 from config.settings import load_settings
-from policies.api_key_store import insert_key
+from policies.api_key_store import find_key, insert_key
+from policies.audit import verify_chain
 from policies.keys import generate_key, key_hmac, parse_key_id
 from policies.limits import Budget
 from policies.project_store import insert_project
+from policies.records import seconds_of
 from policies.snapshot import dump_snapshot, load_snapshot
 from policies.snapshot_builder import BuiltSnapshot, SnapshotSources, build_snapshot
-from policies.stored_state import read_state
+from policies.stored_state import StateReader
 from policies.tenant_store import insert_tenant, update_tenant
+from storage.tables import audit_log
 
 RING = KeyRing(b"m" * 32)
 CLOCK = Clock(origin=1_800_000_000.0)
@@ -155,10 +159,12 @@ async def test_what_the_file_says_of_a_key_is_in_its_record(
     assert snapshot.tenants["acme"].time_zone == "Asia/Tokyo"
     assert snapshot.tenants["acme"].limits == record.limits
     async with sql_engine.connect() as connection:
-        state = await read_state(connection)
+        state = await StateReader().read(connection)
     await build(sql_engine, tmp_path, operator)
     async with sql_engine.connect() as connection:
-        assert await read_state(connection) == state, "nothing is written where nothing changed"
+        assert await StateReader().read(connection) == state, (
+            "nothing is written where nothing changed"
+        )
 
 
 async def test_what_the_api_made_is_merged_in(sql_engine: AsyncEngine, tmp_path: Path) -> None:
@@ -188,6 +194,29 @@ async def test_what_the_api_made_is_merged_in(sql_engine: AsyncEngine, tmp_path:
     names = {(key.tenant, key.name) for key in snapshot.keys_by_id.values()}
     assert names == {("acme", "app"), ("acme", "ci"), ("globex", "app")}, "long expired ones go"
     assert built.new_keys == []
+
+
+async def test_what_was_revoked_without_a_store_is_made_up_for(
+    sql_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    """Row 10; also when the store comes back from a backup of before."""
+    made = generate_key()
+    operator = make_operator(tenants={"acme": {"keys": [{"name": "app", "secret": OWN}]}})
+    await build(sql_engine, tmp_path, operator)
+    async with sql_engine.begin() as connection:
+        await insert_key(connection, {"tenant": "acme", "name": "ci"}, made, RING, CLOCK.now())
+    settings = load_settings({"APEX_HOME": str(tmp_path)})
+    sources = SnapshotSources(settings, operator, RING, {made.key_id: 1.7e9})
+    for _ in range(2):
+        built = await build_snapshot(sources, sql_engine, 4, CLOCK)
+        assert {key.name for key in built.snapshot.keys_by_id.values()} == {"app"}
+    async with sql_engine.connect() as connection:
+        row = await find_key(connection, "acme", made.key_id)
+        entries = (await connection.execute(sa.select(audit_log))).mappings().all()
+    assert row is not None
+    assert seconds_of(row["revoked_at"]) == 1.7e9
+    assert [(each["action"], each["chain"]) for each in entries] == [("key.revoke", "acme")]
+    assert verify_chain(entries) == ""
 
 
 @pytest.mark.parametrize("declared", ["tenant", "key"])

@@ -7,6 +7,7 @@ import orjson
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from config.clock import Clock
 from config.secrets import KeyRing
 from ledger.price_book import PriceBook, load_price_book
 from ledger.rating import TokenBuckets
@@ -30,6 +31,26 @@ HELLO: dict[str, Any] = {
     "messages": [{"role": "user", "content": "hello"}],
 }
 PLACE = Place(upstream="openai", kind="openai", host="api.openai.com")
+
+
+class SteppedClock(Clock):
+    """A clock that stands still at the present, until it is stepped; both times go together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = self._began = super().now()
+
+    def step(self, seconds: float) -> None:
+        self._now += seconds
+
+    def now(self) -> float:
+        return self._now
+
+    def now_us(self) -> int:
+        return round(self._now * 1_000_000)
+
+    def monotonic(self) -> float:
+        return 1000.0 + self._now - self._began
 
 
 # --- streams

@@ -1,5 +1,8 @@
 """The snapshot a proxy serves from: rows 8-10 and 22 of the fault table."""
 
+import math
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,19 @@ from config.clock import Clock
 from config.errors import ConfigError
 from ledger.price_book import PriceBook, load_price_book
 from policies.model import Policy
+from policies.revocations import add_revocation
 from policies.snapshot import Target, TenantRecord, write_snapshot_file
+from policies.snapshot_signing import SnapshotSigner
 from proxy.live import NOWHERE, SnapshotHolder, open_door
-from tests.proxy.samples import KEY_RING, live_snapshot, snapshot_with, upstream
+from tests.policies.samples import SIGNER
+from tests.proxy.samples import (
+    KEY_RING,
+    SteppedClock,
+    key_record,
+    live_snapshot,
+    snapshot_with,
+    upstream,
+)
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +136,10 @@ class Home:
 
     def write(self, number: int, **changes: Any) -> None:
         snapshot = snapshot_with(number=number, price_book=self.book_hash, **changes)
-        write_snapshot_file(self.path / "snapshot.sealed", snapshot, KEY_RING)
+        write_snapshot_file(self.path / "snapshot.sealed", snapshot, KEY_RING, SIGNER)
 
-    def hold(self) -> SnapshotHolder:
-        return SnapshotHolder(self.path, KEY_RING, Clock())
+    def hold(self, clock: Clock | None = None, max_stale_s: float = 86_400) -> SnapshotHolder:
+        return SnapshotHolder(self.path, KEY_RING, clock or Clock(), max_stale_s)
 
 
 @pytest.fixture
@@ -180,3 +193,82 @@ def test_without_a_snapshot_a_proxy_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         SnapshotHolder(tmp_path, KEY_RING, Clock())
     assert caught.value.hint
+
+
+def test_an_exchanged_trust_does_not_reach_a_running_proxy(home: Home) -> None:
+    """Whoever has the master key and the directory still cannot feed a proxy that runs."""
+    holder = home.hold()
+    snapshot = snapshot_with(number=9, price_book=home.book_hash)
+    write_snapshot_file(home.path / "snapshot.sealed", snapshot, KEY_RING, SnapshotSigner.make())
+    with pytest.raises(ConfigError):
+        holder.refresh()
+    assert holder.live.snapshot.number == 1
+
+
+def test_a_revoked_key_is_out_at_once_and_stays_out(home: Home) -> None:
+    """Row 10: over the bus, from the file at a start, and whatever a later snapshot says."""
+    holder = home.hold()
+    assert set(holder.live.snapshot.keys_by_id) == {"app"}
+    callers = holder.live.callers
+    holder.revoke(["app"])
+    assert holder.live.snapshot.keys_by_id == {}
+    assert holder.live.snapshot.keys_by_hmac == {}
+    assert holder.live.callers is not callers, "who called before is looked at again"
+    home.write(2)
+    assert holder.refresh()
+    assert holder.live.snapshot.keys_by_id == {}
+    assert set(home.hold().live.snapshot.keys_by_id) == {"app"}, "nothing is on disk yet"
+    add_revocation(home.path / "revocations.sealed", KEY_RING, "app", 1.8e9)
+    assert home.hold().live.snapshot.keys_by_id == {}
+    other = home.hold()
+    other.look_at_disk()
+    assert other.live.revoked == {"app"}
+
+
+def is_closed(holder: SnapshotHolder) -> bool:
+    return holder.live.is_closed
+
+
+def test_it_closes_when_nobody_vouches_and_opens_again(home: Home) -> None:
+    clock = SteppedClock()
+    os.utime(home.path / "snapshot.sealed", (clock.now(), clock.now()))
+    holder = home.hold(clock, 3600)
+    clock.step(3599)
+    holder.look_at_time()
+    assert is_closed(holder) is False
+    clock.step(2)
+    holder.look_at_time()
+    assert is_closed(holder) is True
+    assert holder.live.snapshot.keys_by_id == {}
+    home.write(2)
+    assert holder.refresh()
+    assert is_closed(holder) is True, "a file alone is nobody's word"
+    assert not holder.confirm(1)
+    assert holder.confirm(2)
+    assert is_closed(holder) is False
+    assert set(holder.live.snapshot.keys_by_id) == {"app"}
+
+
+def test_a_start_from_an_old_file_is_closed_and_from_a_young_one_open(home: Home) -> None:
+    """Row 9: every other process is dead; what counts is when somebody last vouched."""
+    clock = SteppedClock()
+    for ago, expected in ((3500, False), (3700, True)):
+        moment = clock.now() - ago
+        os.utime(home.path / "snapshot.sealed", (moment, moment))
+        assert is_closed(home.hold(clock, 3600)) is expected
+
+
+def test_callers_are_looked_at_again_when_a_key_ends(home: Home) -> None:
+    clock = SteppedClock()
+    key = replace(key_record(), expires_at=clock.now() + 60)
+    home.write(2, keys_by_id={"app": key}, keys_by_hmac={key.secret_hmac: key})
+    os.utime(home.path / "snapshot.sealed", (clock.now(), clock.now()))
+    holder = home.hold(clock)
+    callers = holder.live.callers
+    clock.step(59)
+    holder.look_at_time()
+    assert holder.live.callers is callers
+    clock.step(1)
+    holder.look_at_time()
+    assert holder.live.callers is not callers
+    assert holder.live.next_expiry == math.inf

@@ -1,13 +1,20 @@
 """The list of models: point 30 of the wire list."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from policies.snapshot import Target
 from proxy.errors import GatewayError
-from proxy.models import list_document, model_document, unknown_model
-from tests.proxy.samples import snapshot_with
+from proxy.models import (
+    anthropic_list,
+    gemini_list,
+    list_document,
+    model_document,
+    unknown_model,
+)
+from tests.proxy.samples import key_record, snapshot_with
 
 MODELS = {
     "gpt-4o-mini": (Target("openai", "gpt-4o-mini"),),
@@ -15,10 +22,11 @@ MODELS = {
     "gpt-4o": (Target("openai", "gpt-4o"), Target("openai", "x")),
 }
 SNAPSHOT = snapshot_with(models=MODELS)
+KEY = key_record()
 
 
 def test_the_list_is_in_order_and_in_shape() -> None:
-    document = list_document(SNAPSHOT)
+    document = list_document(SNAPSHOT, KEY)
     assert document["object"] == "list"
     assert [model["id"] for model in document["data"]] == ["gpt-4o", "gpt-4o-mini", "meta/llama-3"]
     assert document["data"][0] == {
@@ -30,13 +38,13 @@ def test_the_list_is_in_order_and_in_shape() -> None:
 
 
 def test_names_with_slashes_are_names() -> None:
-    assert model_document(SNAPSHOT, "meta/llama-3")["id"] == "meta/llama-3"
+    assert model_document(SNAPSHOT, KEY, "meta/llama-3")["id"] == "meta/llama-3"
 
 
 @pytest.mark.parametrize("name", ["gpt-4o-mni", "GPT-4O-MINI"])
 def test_an_unknown_model_gets_a_404_with_its_neighbours(name: str) -> None:
     with pytest.raises(GatewayError) as caught:
-        model_document(SNAPSHOT, name)
+        model_document(SNAPSHOT, KEY, name)
     error = caught.value
     assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
     assert "gpt-4o-mini" in error.message
@@ -48,7 +56,7 @@ def test_an_unknown_model_gets_a_404_with_its_neighbours(name: str) -> None:
 def test_only_the_exact_name_is_served(name: str) -> None:
     """B4: paths, fragments and look-alike letters name no model."""
     with pytest.raises(GatewayError):
-        model_document(SNAPSHOT, name)
+        model_document(SNAPSHOT, KEY, name)
 
 
 def test_a_name_like_no_other_points_to_the_list() -> None:
@@ -65,3 +73,17 @@ def test_a_huge_name_is_neither_searched_nor_repeated() -> None:
 
 def test_control_characters_in_a_name_are_escaped() -> None:
     assert "\n" not in unknown_model("a\nSeverity: none", MODELS).message
+
+
+def test_a_key_sees_the_models_it_may_use_in_every_shape() -> None:
+    key = replace(KEY, models=("gpt-4o", "meta/*"))
+    allowed = ["gpt-4o", "meta/llama-3"]
+    assert [each["id"] for each in list_document(SNAPSHOT, key)["data"]] == allowed
+    assert [each["id"] for each in anthropic_list(SNAPSHOT, key)["data"]] == allowed
+    names = [each["name"] for each in gemini_list(SNAPSHOT, key)["models"]]
+    assert names == [f"models/{name}" for name in allowed]
+    assert model_document(SNAPSHOT, key, "meta/llama-3")["id"] == "meta/llama-3"
+    with pytest.raises(GatewayError) as caught:
+        model_document(SNAPSHOT, key, "gpt-4o-mini")
+    assert (caught.value.status, caught.value.code) == (404, "model_not_found")
+    assert "gpt-4o-mini" not in caught.value.message.partition(" is not served")[2]

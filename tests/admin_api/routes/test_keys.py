@@ -118,10 +118,33 @@ async def test_a_revoked_key_is_announced_and_stays_so(acme: Admin) -> None:
     assert (await make(acme))["key_id"] != made["key_id"], "its name is free again"
 
 
+async def test_a_key_is_revoked_while_the_store_is_away(acme: Admin) -> None:
+    """Row 10: over the bus and in the file, for what needs no store must not wait for one."""
+    async with acme.sql.begin() as connection:
+        await connection.execute(sa.text("ALTER TABLE api_keys RENAME TO elsewhere"))
+    acme.changes.clear()
+    status, problem = await acme.ask(f"{KEYS}/unknown2/revoke", "POST")
+    assert (status, problem["code"]) == (503, "store_unavailable")
+    assert (acme.revoked, acme.changes.is_set()) == ([], False)
+    status, revoked = await acme.ask(f"{KEYS}/made2day/revoke", "POST")
+    assert (status, revoked["state"]) == (202, "revoked")
+    assert acme.revoked == ["made2day"]
+    assert acme.changes.is_set(), "the next snapshot makes up for it"
+
+
 async def test_a_name_is_given_once(acme: Admin) -> None:
     await make(acme)
     status, problem = await acme.ask(KEYS, "POST", json={"name": "app"})
     assert (status, problem["code"]) == (409, "name_taken")
+
+
+async def test_there_are_only_so_many(acme: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("admin_api.routes.keys.MOST_KEYS", 1)
+    made = await make(acme)
+    status, problem = await acme.ask(KEYS, "POST", json={"name": "other"})
+    assert (status, problem["code"]) == (409, "too_many")
+    await acme.ask(f"{KEYS}/{made['key_id']}/revoke", "POST")
+    await make(acme, name="other")
 
 
 async def test_what_the_file_declares_is_read_only(acme: Admin) -> None:

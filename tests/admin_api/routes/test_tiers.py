@@ -15,3 +15,12 @@ async def test_the_ladder_is_shown_and_a_tenant_has_its_rung(admin: Admin) -> No
     assert made["entitlements"] == rungs["mid"]["entitlements"]
     _, changed = await admin.ask("/admin/v1/tenants/acme", "PATCH", json={"tier": "enterprise"})
     assert changed["entitlements"] == rungs["enterprise"]["entitlements"]
+
+
+async def test_the_next_tier_is_suggested_by_what_was_spent(admin: Admin) -> None:
+    made = {}
+    for name in ("acme", "other"):
+        _, made[name] = await admin.ask("/admin/v1/tenants", "POST", json={"name": name})
+    assert (made["acme"]["suggested_tier"], made["other"]["suggested_tier"]) == ("early", None)
+    _, changed = await admin.ask("/admin/v1/tenants/acme", "PATCH", json={"tier": "early"})
+    assert changed["suggested_tier"] is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from policies.endpoints import ENDPOINTS, check_endpoints
+from config.endpoints import ENDPOINTS, check_endpoints
 from proxy.dialects.table import DIALECTS
 from proxy.resources import dialect
 
