@@ -245,6 +245,9 @@ VERBS = (
         _add_audit_arguments,
     ),
     Verb("purge", "roles.reports:run_purge", "empty the exact cache", _add_purge_arguments),
+    Verb(
+        "rotate-master-key", "roles.rotating:run", "move what is sealed to the current master key"
+    ),
     Verb("control", "roles.control:run", None, _add_child_arguments),
     Verb("check-config", "roles.checking:run", None),
     Verb("prepare", "roles.prepare:run", None, _add_child_arguments),

@@ -1,6 +1,7 @@
 """The admin application: THE list of its routes, its middlewares and its lifetime.
 
-Built and served by roles/control.py. What is not in admin_api.auth.OPEN_ROUTES asks for the token.
+Built and served by roles/control.py. Who may call what is decided in admin_api.auth: by default
+the operator alone.
 """
 
 import logging
@@ -12,24 +13,35 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from admin_api import calls
-from admin_api.auth import build_token_check
+from admin_api.auth import OpenTo, build_caller_check, place_of
 from admin_api.context import CONTEXT, AdminContext
 from admin_api.errors import MAX_BODY_BYTES, answer_errors
+from admin_api.people.guard import build_guarded
+from admin_api.people.routes import auth_routes
 from admin_api.routes import (
     audit,
     cache,
     conservation,
+    credentials,
     docs,
     health,
+    invitations,
     keys,
+    master_key,
+    members,
+    model_changes,
     models,
+    price_changes,
     prices,
     projects,
     requests,
+    sessions,
     settings,
     tenants,
     tiers,
+    upstreams,
     usage,
+    users,
 )
 from admin_api.serving import build_handler
 
@@ -43,6 +55,10 @@ RESOURCES: tuple[calls.Route, ...] = (
     *projects.ROUTES,
     *keys.ROUTES,
     *tiers.ROUTES,
+    *members.ROUTES,
+    *invitations.ROUTES,
+    *sessions.ROUTES,
+    *users.ROUTES,
     *models.ROUTES,
     *prices.ROUTES,
     *usage.ROUTES,
@@ -51,6 +67,11 @@ RESOURCES: tuple[calls.Route, ...] = (
     *audit.ROUTES,
     *settings.ROUTES,
     *conservation.ROUTES,
+    *credentials.ROUTES,
+    *upstreams.ROUTES,
+    *model_changes.ROUTES,
+    *price_changes.ROUTES,
+    *master_key.ROUTES,
 )
 
 documentation = docs.Documentation(lambda: RESOURCES)
@@ -80,15 +101,20 @@ server_logger.addFilter(is_loggable)
 
 def build_admin_app(context: AdminContext) -> web.Application:
     """The application of one control process."""
+    open_to = OpenTo()
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
-        middlewares=[answer_errors, build_token_check(context.token, context.settings.host)],
+        middlewares=[answer_errors, build_caller_check(context, open_to)],
     )
     app[CONTEXT] = context
+    for door in auth_routes(context.people):
+        added = app.router.add_route(door.method, door.path, build_guarded(door))
+        open_to.anybody.add(place_of(added))
     for method, path, handler in ROUTES:
         app.router.add_route(method, path, handler)
     for route in RESOURCES:
-        app.router.add_route(route.method, route.path, build_handler(route))
+        added = app.router.add_route(route.method, route.path, build_handler(route))
+        open_to.people.add(place_of(added))
     return app
 
 

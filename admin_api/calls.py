@@ -6,7 +6,7 @@ Call whose query and body are models of pydantic, and returns an Answer.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
 import orjson
 from aiohttp import web
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ACTOR: web.RequestKey[Actor] = web.RequestKey("actor", Actor)
 MOST_WHY_CHARACTERS = 500
+NUL = b"\\u0000"  # as JSON spells what no text in PostgreSQL can hold
 DOCS_HINT = "docs/admin-api.md and /admin/v1/openapi.json say what is accepted"
 
 
@@ -33,6 +34,9 @@ class Strict(BaseModel):
 
 class NoQuery(Strict):
     """A route without parameters."""
+
+
+Model = TypeVar("Model", bound=Strict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ def unknown_tenant(tenant: str) -> AdminError:
     )  # fmt: skip
 
 
-def parse(model: type[Strict], data: Any, where: str) -> Strict:
+def parse(model: type[Model], data: Any, where: str) -> Model:
     """The data as the model. AdminError 422 that names every field at fault."""
     try:
         return model.model_validate(data)
@@ -163,14 +167,21 @@ async def _read_body(route: Route, request: web.Request) -> Strict | None:
         return None
     if route.is_body_optional and not (await request.read()).strip():
         return parse(route.body, {}, "body")
+    return parse(route.body, await read_json(request), "body")
+
+
+async def read_json(request: web.Request) -> Any:
+    """The body of a request that says it is JSON. AdminError."""
     if request.content_type != "application/json":
         hint = "send Content-Type: application/json"
         raise AdminError(415, "unsupported_media_type", "the body has to be JSON", hint)
+    body = await request.read()
+    if NUL in body:
+        raise AdminError(400, "invalid_json", "the body holds a NUL", "leave \\u0000 out")
     try:
-        data = orjson.loads(await request.read())
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise AdminError(400, "invalid_json", f"the body is not JSON: {error}", DOCS_HINT) from None
-    return parse(route.body, data, "body")
 
 
 def _read_version(request: web.Request) -> int | None:

@@ -9,6 +9,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from admin_api.key_names import ReadKeyNames
+from admin_api.people.state import People
 from config.clock import Clock
 from config.metrics import Metrics
 from config.secrets import KeyRing
@@ -79,6 +80,7 @@ class AdminContext:
     key_names: ReadKeyNames
     check_dependencies: Callable[[], Awaitable[dict[str, DependencyState]]]
     sql: AsyncEngine
+    people: People
     note_change: Callable[[], None]  # what is stored has changed: build the snapshot again
     key_ring: KeyRing = field(repr=False)
     tiers: Callable[[], Tiers]

@@ -16,7 +16,11 @@ PROBLEM_TYPE = "application/problem+json"
 MAX_BODY_BYTES = 65_536
 # What a driver raises while its server, or the table it needs, is not there.
 STORE_AWAY = (OperationalError, InterfaceError, SQLTimeoutError, ConnectionError)
-HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}
+HEADERS = {
+    401: {"WWW-Authenticate": "Bearer"},
+    429: {"Retry-After": "60"},
+    503: {"Retry-After": "5"},
+}
 
 _log = logging.getLogger(__name__)
 

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from admin_api.calls import Strict
-from admin_api.moments import Moment
-from admin_api.resource_fields import NAME_PATTERN, Tags, shown_limits
+from admin_api.resource_fields import NAME_PATTERN, Moment, Tags, shown_limits
 from config.endpoints import check_endpoints
 from config.limit_model import LimitsConfig
 from policies.api_key_store import Row, name_of

@@ -34,7 +34,10 @@ class Page(BaseModel, Generic[Item]):
 def position_of(query: PageQuery) -> str:
     """The name of the last item before this page, "" at the beginning. AdminError 400."""
     try:
-        return base64.urlsafe_b64decode(query.cursor.encode("ascii")).decode()
+        position = base64.urlsafe_b64decode(query.cursor.encode("ascii")).decode()
+        if "\0" in position:
+            raise ValueError("no name holds a NUL")
+        return position
     except (binascii.Error, ValueError):
         hint = "send next_cursor of the page before as it was, or leave cursor out"
         raise AdminError(400, "invalid_cursor", "the cursor is none of ours", hint) from None

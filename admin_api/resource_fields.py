@@ -1,11 +1,12 @@
-"""Fields that several resources have: names, tags, limits; and checks of what owns them.
+"""Fields that several resources have: names, tags, limits, moments; and checks of what owns them.
 
 Used by the routes of tenants, projects and keys.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.calls import unknown_tenant
@@ -21,12 +22,18 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 MOST_TAGS = 16
 
 
+def _in_utc(value: object) -> object:
+    """SQLite gives moments without the zone they were stored in."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and not value.tzinfo else value
+
+
 def _check_tags(tags: dict[str, str]) -> dict[str, str]:
     if any("=" in name or "," in name or not name for name in tags):
         raise ValueError("a tag's name is not empty and has no comma or equals sign")
     return tags
 
 
+Moment = Annotated[AwareDatetime, BeforeValidator(_in_utc)]
 TagText = Annotated[str, Field(max_length=128)]
 Tags = Annotated[
     dict[TagText, TagText],

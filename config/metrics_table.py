@@ -54,6 +54,13 @@ METRICS: tuple[Family, ...] = (
     _gauge("apex_upstream_breaker_open", "Processes that hold its circuit open.", "upstream"),
     _counter("apex_auth_failures_total", "Requests without a valid key."),
     _counter("apex_refused_total", "Requests refused before any upstream, by error code.", "code"),
+    _counter(
+        "apex_limit_refusals_total", "Requests refused by a limit or budget.", "level", "kind"
+    ),
+    _counter("apex_budget_exceeded_total", "Requests past a soft budget.", "level"),
+    _counter("apex_limits_by_share_total", "Requests counted without the KV server, by share."),
+    _gauge("apex_kv_circuit_open", "Processes that do without the KV server."),
+    _counter("apex_cache_shared_total", "Questions to the shared cache, by answer.", "answer"),
     _gauge("apex_open_requests", "Requests being answered now."),
     _gauge("apex_open_streams", "Streams being answered now."),
     _counter("apex_stream_bytes_total", "Bytes of streams sent to clients."),

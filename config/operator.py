@@ -7,11 +7,14 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
+from config.base_urls import BaseUrlError, check_base_url
 from config.errors import ConfigError, suggest
 from config.operator_model import (
     CacheConfig,
+    IdentityConfig,
+    IssuerConfig,
     KeyConfig,
     Limits,
     ModelConfig,
@@ -35,6 +38,8 @@ from config.yaml_loading import KeyPath, LocatedDocument, format_path, parse_yam
 
 __all__ = [
     "CacheConfig",
+    "IdentityConfig",
+    "IssuerConfig",
     "KeyConfig",
     "Limits",
     "ModelConfig",
@@ -47,6 +52,8 @@ __all__ = [
     "UpstreamConfig",
     "check_operator_config",
     "describe_config",
+    "is_loopback",
+    "is_safe_url",
     "load_operator_config",
     "read_operator_file",
 ]
@@ -101,6 +108,7 @@ def check_operator_config(document: LocatedDocument, environ: Mapping[str, str])
     checks.check_references(config)
     checks.check_keys(config.tenants)
     checks.check_sizes(config)
+    checks.check_identity(config)
     return config.model_copy(update={"upstreams": upstreams})
 
 
@@ -208,6 +216,17 @@ class _Checks:
                 "raise cache.max_bytes or lower cache.max_entry_bytes",
             )
 
+    def check_identity(self, config: OperatorConfig) -> None:
+        """URLs of https alone, but on this machine; nothing behind a host that is not compared."""
+        identity = config.identity
+        if identity.public_url is not None and not is_origin(identity.public_url):
+            hint = "write scheme, host and port only, such as https://apex.example.com"
+            raise self._refuse(("identity", "public_url"), "not an https origin", hint)
+        for name, issuer in identity.issuers.items():
+            if not is_safe_url(issuer.issuer):
+                hint = "write it as its discovery document does: https://accounts.google.com"
+                raise self._refuse(("identity", "issuers", name, "issuer"), "no https URL", hint)
+
     def _check_secret(self, path: KeyPath, secret: str | None, seen: dict[str, KeyPath]) -> None:
         if secret is None:
             return
@@ -225,43 +244,36 @@ class _Checks:
 
     def _check_base_url(self, path: KeyPath, url: str, is_private_allowed: bool) -> str:
         try:
-            parts = urlsplit(url)
-            is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            is_url = False
-        if not is_url or not url.isascii() or not url.isprintable() or " " in url:
-            raise self._refuse(path, "not an http(s) URL", f"write it as in {OPENAI_BASE_URL}")
-        if "@" in parts.netloc or "?" in url or "#" in url:
-            raise self._refuse(
-                path,
-                "a base_url has no user, query or fragment",
-                "keep scheme, host, port and path; the credential goes into api_key",
-            )
-        if not is_private_allowed:
-            self._check_public(path, parts)
-        return url.rstrip("/")
-
-    def _check_public(self, path: KeyPath, parts: SplitResult) -> None:
-        if _is_private(parts.hostname or ""):
-            raise self._refuse(
-                path,
-                f"{parts.hostname} is not a public address",
-                "add allow_private: true to this upstream if it is meant to be reached there",
-            )
-        if parts.scheme == "http":
-            raise self._refuse(
-                path,
-                "plain http would show the credential to the network",
-                "use https, or add allow_private: true to this upstream",
-            )
+            return check_base_url(url, allows_private=is_private_allowed)
+        except BaseUrlError as error:
+            raise self._refuse(path, error.message, error.hint) from None
 
     def _refuse(self, path: KeyPath, message: str, hint: str) -> ConfigError:
         return refuse_at(self._document, path, message, hint)
 
 
-def _is_private(host: str) -> bool:
-    """What the text alone tells; the connector checks the address a name leads to."""
+def is_safe_url(url: str) -> bool:
+    """Whether what is sent there can be read on no network: https, or http on this machine."""
     try:
-        return not ipaddress.ip_address(host).is_global
+        parts = urlsplit(url)
+        is_url = bool(parts.hostname) and parts.port != 0 and url.isascii() and url.isprintable()
     except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
+        return False
+    if not is_url or "@" in parts.netloc or {" ", "#", "?", "\\"} & set(url):
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+
+
+def is_origin(url: str) -> bool:
+    """Whether a URL is safe and ends behind host and port."""
+    return is_safe_url(url) and urlsplit(url).path == ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -107,6 +107,10 @@ Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_check_time_zone)]
 ModelName = Annotated[str, Field(pattern=r"^[!-~]{1,256}$")]
 DeclaredName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
+# Asymmetric only: with a shared secret, whoever verifies could sign as well.
+SigningAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+]  # fmt: skip
 
 
 class _Declared(BaseModel):
@@ -286,6 +290,10 @@ class Limits(_Declared):
     max_concurrent_per_key: int = Field(
         default=1000, ge=1, le=1_000_000, description="Of these, requests of one key."
     )
+    fallback_price: PriceOverride | None = Field(
+        default=None,
+        description="What hard budgets reserve where no price is known; left out: they refuse.",
+    )
     drain_s: float = Field(
         default=30, ge=0, le=3600, description="Seconds open requests may take to end at a stop."
     )
@@ -311,6 +319,53 @@ class EstimatesConfig(_Declared):
     enabled: bool = Field(
         default=True,
         description="Seal prompt and answer on disk until their tokens are counted, seconds later.",
+    )
+
+
+class IssuerConfig(_Declared):
+    """An identity provider whose word about a person's name is taken."""
+
+    issuer: str = Field(description="Its issuer URL, as its discovery document spells it.")
+    client_id: str = Field(min_length=1, max_length=255, description="What it calls this gateway.")
+    client_secret: Secret = Field(repr=False, description="Secret of that client, or env:NAME.")
+    algorithms: tuple[SigningAlgorithm, ...] = Field(
+        default=("RS256",), min_length=1, description="How it may sign: all others are refused."
+    )
+
+
+class IdentityConfig(_Declared):
+    """Who people are, and for how long that holds."""
+
+    public_url: str | None = Field(
+        default=None,
+        description="https://HOST of the admin port as browsers reach it; development: guessed.",
+    )
+    issuers: dict[DeclaredName, IssuerConfig] = Field(
+        default_factory=dict, description="Identity providers by name, such as google."
+    )
+    sign_up: Literal["open", "invited"] = Field(
+        default="open", description="Whether a first login without an invitation makes a tenant."
+    )
+    email_domains: tuple[str, ...] = Field(
+        default=(), description="Sign-up only for addresses of these domains; empty: any."
+    )
+    session_idle_s: int = Field(
+        default=7200, ge=60, le=604_800, description="Seconds a session outlives its last use."
+    )
+    session_s: int = Field(
+        default=43_200, ge=60, le=2_592_000, description="Seconds from a login to the next one."
+    )
+    access_token_s: int = Field(
+        default=900, ge=1, le=900, description="Seconds an API token of a person is good for."
+    )
+    refresh_token_s: int = Field(
+        default=2_592_000, ge=60, le=31_536_000, description="Seconds such tokens can be renewed."
+    )
+    signing_key_s: int = Field(
+        default=2_592_000, ge=60, le=31_536_000, description="Seconds a signing key is used for."
+    )
+    attempts_per_minute: int = Field(
+        default=60, ge=1, le=100_000, description="Calls of /auth routes from one address."
     )
 
 
@@ -340,6 +395,9 @@ class OperatorConfig(_Declared):
     cache: CacheConfig = Field(default_factory=CacheConfig, description="The exact cache.")
     estimates: EstimatesConfig = Field(
         default_factory=EstimatesConfig, description="Token estimates where usage is unknown."
+    )
+    identity: IdentityConfig = Field(
+        default_factory=IdentityConfig, description="How people sign in to the admin API."
     )
 
     @model_validator(mode="before")

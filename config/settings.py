@@ -24,7 +24,9 @@ ENVIRONMENTS: tuple[Environment, ...] = ("development", "staging", "production")
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 SQL_SCHEMES = ("sqlite+aiosqlite", "postgresql+asyncpg")
 COLUMNAR_SCHEMES = ("chdb", "clickhouse")
-KV_SCHEMES = ("memory", "redis")
+KV_SCHEMES = ("memory", "redis", "rediss", "redis+cluster", "rediss+cluster")
+MASTER_KEY_ID = re.compile(r"[a-z0-9]{1,16}")
+MOST_MASTER_KEYS = 8
 
 # (name, default as the docs show it, meaning): the whole public contract of the environment.
 SETTINGS: tuple[tuple[str, str, str], ...] = (
@@ -51,7 +53,13 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     (
         "APEX_KV_URL",
         "memory://",
-        "Caches and limits: memory:// (per process) or redis://host:6379.",
+        "Caches and limits: memory:// (per process), redis://host:6379/0, rediss:// (TLS), or "
+        "redis+cluster://host1:6379,host2:6379.",
+    ),
+    (
+        "APEX_KV_DEADLINE_MS",
+        "20",
+        "How long an answer of Redis is waited for, 1 to 1000; then the request goes on without.",
     ),
     (
         "APEX_ENVIRONMENT",
@@ -69,6 +77,11 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
         "86400",
         "Seconds the proxies serve without a control plane, 60 to a year; then they refuse.",
     ),
+    (
+        "APEX_MASTER_KEYS",
+        "none",
+        "Instead of it, for a rotation: k2:NEW,k1:OLD, the one in use first; alone it is k1.",
+    ),
     ("APEX_LOG_FORMAT", "text", "text or json (severity as GCP reads it)."),
     (
         "APEX_CLOCK_SCALE",
@@ -81,6 +94,13 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
         "Development only: SIMULATED=REAL, two instants: the first is shown at the second.",
     ),
 )
+
+
+class MasterKey(NamedTuple):
+    """A master key and the id by which what it sealed names it."""
+
+    key_id: str
+    secret: str
 
 
 class ClockOrigin(NamedTuple):
@@ -105,9 +125,11 @@ class Settings:
     sql_url: str = field(repr=False)  # may carry a password, as the next two
     columnar_url: str = field(repr=False)
     kv_url: str = field(repr=False)
+    kv_deadline_ms: int
     environment: Environment
     admin_token: str | None = field(repr=False)
     master_key: str | None = field(repr=False)
+    master_keys: tuple[MasterKey, ...] = field(repr=False)  # the one in use first; none: the above
     log_format: LogFormat
     snapshot_max_stale_s: int
     clock_scale: float
@@ -135,9 +157,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             environ, "APEX_COLUMNAR_URL", f"chdb://{home}/columnar", COLUMNAR_SCHEMES
         ),
         kv_url=_url(environ, "APEX_KV_URL", "memory://", KV_SCHEMES),
+        kv_deadline_ms=_integer(environ, "APEX_KV_DEADLINE_MS", 20, (1, 1000)),
         environment=cast(Environment, _choice(environ, "APEX_ENVIRONMENT", ENVIRONMENTS)),
         admin_token=_text(environ, "APEX_ADMIN_TOKEN"),
         master_key=_text(environ, "APEX_MASTER_KEY"),
+        master_keys=parse_master_keys(_text(environ, "APEX_MASTER_KEYS") or "", "APEX_MASTER_KEYS"),
         log_format=cast(LogFormat, _choice(environ, "APEX_LOG_FORMAT", LOG_FORMATS)),
         snapshot_max_stale_s=_integer(
             environ, "APEX_SNAPSHOT_MAX_STALE_S", 86_400, (60, 31_536_000)
@@ -155,6 +179,34 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 def describe_settings() -> list[tuple[str, str, str]]:
     """(variable, default, meaning) of every setting, in the order of the docs."""
     return list(SETTINGS)
+
+
+def parse_master_keys(text: str, source: str) -> tuple[MasterKey, ...]:
+    """The master keys of `k2:NEW,k1:OLD`, as in `source`; none of an empty text. ConfigError."""
+    keys = tuple(MasterKey(*_split_key(part, source)) for part in text.split(",") if part.strip())
+    if len({key.key_id for key in keys}) != len(keys) or len(keys) > MOST_MASTER_KEYS:
+        raise ConfigError(
+            f"{source} names a key id twice, or more than {MOST_MASTER_KEYS} keys",
+            "write each id once, the key in use first: k2:NEW,k1:OLD",
+        )
+    return keys
+
+
+def _split_key(part: str, source: str) -> tuple[str, str]:
+    # What does not fit is not shown: it may be the key.
+    key_id, separator, secret = part.strip().partition(":")
+    if not separator or not MASTER_KEY_ID.fullmatch(key_id):
+        raise ConfigError(
+            f"{source} is no list of id:key with ids of small letters and digits",
+            "write the key in use first: k2:NEW,k1:OLD; a key without an id was k1",
+        )
+    if len(secret) < MIN_SECRET_CHARACTERS:
+        raise ConfigError(
+            f"{source}: key {key_id} has {len(secret)} characters, at least "
+            f"{MIN_SECRET_CHARACTERS} are needed",
+            f'make one with: {source}="{key_id}:$(openssl rand -hex 32)"',
+        )
+    return key_id, secret
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
@@ -265,8 +317,14 @@ def _check_ports(settings: Settings) -> None:
 
 
 def _check_secrets(settings: Settings) -> None:
+    if settings.master_key and settings.master_keys:
+        raise ConfigError(
+            "APEX_MASTER_KEY and APEX_MASTER_KEYS are both set",
+            "keep APEX_MASTER_KEYS; the key of APEX_MASTER_KEY is k1 there",
+        )
+    master_key = settings.master_keys[0].secret if settings.master_keys else settings.master_key
     for name, value in (
-        ("APEX_MASTER_KEY", settings.master_key),
+        ("APEX_MASTER_KEY", master_key),
         ("APEX_ADMIN_TOKEN", settings.admin_token),
     ):
         _check_secret(settings.environment, name, value)

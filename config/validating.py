@@ -175,7 +175,7 @@ def _default_of(info: FieldInfo) -> str:
         return "-"
     if isinstance(default, bool) or default is None:
         return str(default).lower()
-    return str(default)
+    return ", ".join(default) if isinstance(default, tuple) else str(default)
 
 
 def _inner(annotation: Any) -> Any:

@@ -25,7 +25,7 @@ from config.prices.document import (
     index_rows,
 )
 from ledger.price_bands import AS_USUAL, BandedPrice, QuoteLadder, Service, override_quote
-from ledger.price_hosts import providers_for, region_of
+from ledger.price_hosts import OWN_KEY_MARK, providers_for, region_of
 from ledger.rating import Price, PriceState, Quote
 
 _UNKNOWN = Quote(PriceState.unknown, None, "none", reason="no price is listed or declared")
@@ -98,6 +98,9 @@ class PriceBook:
         self, upstream: str, upstream_kind: str, base_url_host: str, model: str, service: Service
     ) -> QuoteLadder:
         declared = self._override_at(("overrides", upstream, model))
+        if declared is None and OWN_KEY_MARK in upstream:  # a tenant's key at this very upstream
+            shared = upstream.partition(OWN_KEY_MARK)[2]
+            declared = self._override_at(("overrides", shared, model))
         if declared is not None:
             return QuoteLadder(lambda _: declared)
         region = region_of(upstream_kind, base_url_host, service.region)

@@ -3,6 +3,8 @@
 A price belongs to who serves the model: the same name behind an unknown host has no list price.
 """
 
+# `tenant@upstream` in usage: a shared upstream, called with the tenant's own key.
+OWN_KEY_MARK = "@"
 # The mock is priced as the model it plays, so that a demo's figures look like the real thing.
 MOCK_PROVIDERS = ("openai", "anthropic", "gemini")
 # Kinds that bill under another provider's list.

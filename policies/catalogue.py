@@ -3,7 +3,7 @@
 Called by the snapshot builder with the checked apex.yaml and the price book.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -85,13 +85,13 @@ class PriceConflict:
 def find_price_conflict(operator: OperatorConfig) -> PriceConflict | None:
     """The first price that contradicts an earlier one."""
     seen: dict[Place, PriceOverride] = {}
-    for path, place, price in _declared_prices(operator):
+    for path, place, price in declared_prices(operator):
         if seen.setdefault(place, price) != price:
             return PriceConflict(path, f"{place[1]!r} on upstream {place[0]!r} has two prices")
     return None
 
 
-def _declared_prices(operator: OperatorConfig) -> Iterator[tuple[KeyPath, Place, PriceOverride]]:
+def declared_prices(operator: OperatorConfig) -> Iterator[tuple[KeyPath, Place, PriceOverride]]:
     """The prices of apex.yaml: (key path, target, price)."""
     for name, model in operator.models.items():
         for index, target in enumerate(model.upstreams):
@@ -102,12 +102,21 @@ def _declared_prices(operator: OperatorConfig) -> Iterator[tuple[KeyPath, Place,
                 yield ("models", name, "price"), place, model.price
 
 
-def write_effective_book(operator: OperatorConfig, base: Document, directory: Path) -> PriceBook:
-    """The shipped prices with the operator's own on top, kept as {directory}/{hash}.json."""
+def write_effective_book(
+    operator: OperatorConfig,
+    base: Document,
+    directory: Path,
+    stored: Mapping[Place, PriceOverride] | None = None,
+) -> PriceBook:
+    """The shipped prices with the operator's own on top, kept as {directory}/{hash}.json.
+
+    `stored` are those of the admin API; what apex.yaml declares wins.
+    """
     conflict = find_price_conflict(operator)
     if conflict is not None:
         raise ConfigError(f"{format_path(conflict.path)}: {conflict.message}", conflict.hint)
-    prices = {place: price for _, place, price in _declared_prices(operator)}
+    declared = {place: price for _, place, price in declared_prices(operator)}
+    prices = {**(stored or {}), **declared}
     overrides = {place: declared_price(price) for place, price in prices.items()}
     citations = {place: price.citation or "" for place, price in prices.items()}
     book_hash = write_price_book(build_effective_book(base, overrides, citations), directory)

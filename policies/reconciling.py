@@ -110,12 +110,12 @@ class Reconciler:
             digest = key_hmac(ring.pepper(), made.secret)
             return {"key_id": made.key_id, "secret_hmac": digest.hex(), "pepper_id": ring.key_id,
                     "last4": made.secret[-4:]}  # fmt: skip
-        if named["pepper_id"] != ring.key_id:
+        if not ring.knows_pepper(named["pepper_id"]):
             raise ConfigError(
                 f"key {key.name!r} of tenant {tenant!r} was made under master key "
                 f"{named['pepper_id']!r}",
-                f"restore that APEX_MASTER_KEY (in use is {ring.key_id!r}), or rename the key "
-                "in apex.yaml to have a new one made",
+                f"set that master key in APEX_MASTER_KEYS, behind {ring.key_id!r}, and run "
+                "rotate-master-key; or rename the key in apex.yaml to have a new one made",
             )
         return {name: named[name] for name in ("key_id", "secret_hmac", "pepper_id", "last4")}
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from config.secrets import KeyRing
 from policies.api_key_store import name_of
 from policies.limits import load_limits
 from policies.snapshot import KeyRecord, ProjectRecord, TenantRecord
@@ -48,13 +49,13 @@ class KeySelection:
         self,
         tenants: Mapping[str, TenantRecord],
         projects: Mapping[tuple[str, str], ProjectRecord],
-        pepper_id: str,
+        key_ring: KeyRing,
         now: float,
         known: Known | None = None,
     ) -> None:
         self._tenants = tenants
         self._projects = projects
-        self._pepper_id = pepper_id
+        self._key_ring = key_ring
         self._now = now
         self._known = {} if known is None else known
 
@@ -70,8 +71,8 @@ class KeySelection:
             return False
         if row["project"] and (row["tenant"], row["project"]) not in self._projects:
             return False
-        if row["pepper_id"] != self._pepper_id:
-            _log.warning("key %s was made under another master key: left out", row["key_id"])
+        if not self._key_ring.knows_pepper(row["pepper_id"]):
+            _log.warning("key %s was made under a master key that is not set", row["key_id"])
             return False
         expires_at = seconds_of(row["expires_at"])
         return expires_at is None or expires_at > self._now - EXPIRED_KEPT_S
@@ -100,6 +101,7 @@ class KeySelection:
             expires_at=seconds_of(row["expires_at"]),
             limits=load_limits(row["limits"]),
             output_tokens_cap=row["output_tokens_cap"],
+            pepper_id=row["pepper_id"],
         )
 
 

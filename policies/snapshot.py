@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from config.errors import ConfigError
 from config.files import write_atomically
 from config.operator_model import CacheConfig, EstimatesConfig, Limits, Timeouts
-from config.secrets import KeyRing
+from config.secrets import FIRST_KEY_ID, NOTHING_KEPT, KeptKeys, KeyRing
 from policies.limits import NO_LIMITS, UsageLimits, dump_limits, load_limits
 from policies.model import Policy
 from policies.snapshot_signing import PIN_FILE, SnapshotSigner, open_signed, read_pin, write_pin
@@ -63,6 +63,29 @@ class KeyRecord:
     expires_at: float | None = None  # Unix seconds
     limits: UsageLimits = NO_LIMITS
     output_tokens_cap: int | None = None  # reserved for a request that names no maximum
+    pepper_id: str = ""  # of its HMAC; "": that of the snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A tenant's own key at a provider: sent in place of the operator's, to this host alone.
+
+    `host` is "" for a provider whose kind has no address of its own.
+    """
+
+    tenant: str
+    provider: str  # kind of the upstream
+    host: str
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnUpstream:
+    """An upstream that one tenant declared for itself, and what it serves there."""
+
+    tenant: str
+    upstream: Upstream  # its name begins with the tenant's and a slash
+    models: dict[str, str]  # public name -> the upstream's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +130,10 @@ class Snapshot:
     price_book: str  # hash
     estimates: EstimatesConfig = field(default_factory=EstimatesConfig)
     projects: dict[tuple[str, str], ProjectRecord] = field(default_factory=dict)  # tenant, name
+    pepper_id: str = FIRST_KEY_ID  # of keys that are found by their HMAC alone
+    kept_keys: KeptKeys = NOTHING_KEPT  # of master keys that are no longer set
+    credentials: tuple[Credential, ...] = ()
+    own_upstreams: tuple[OwnUpstream, ...] = ()
 
 
 def index_by_hmac(keys: Mapping[str, KeyRecord]) -> dict[bytes, KeyRecord]:
@@ -133,8 +160,23 @@ def dump_snapshot(snapshot: Snapshot) -> bytes:
         "cache": snapshot.cache.model_dump(mode="json"),
         "price_book": snapshot.price_book,
         "estimates": snapshot.estimates.model_dump(mode="json"),
+        "pepper_id": snapshot.pepper_id,
+        "kept_keys": dump_kept_keys(snapshot.kept_keys),
+        "credentials": snapshot.credentials,
+        "own_upstreams": snapshot.own_upstreams,
     }
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def dump_kept_keys(kept: KeptKeys) -> dict[str, Any]:
+    """As JSON; in clear, so only a sealed form may touch a disk."""
+    return {"base": kept.base, "keys": {name: key.hex() for name, key in kept.keys.items()}}
+
+
+def load_kept_keys(document: Mapping[str, Any]) -> KeptKeys:
+    """Back from `dump_kept_keys`."""
+    keys = {name: bytes.fromhex(key) for name, key in document["keys"].items()}
+    return KeptKeys(document["base"], keys)
 
 
 def _dump_key(record: KeyRecord) -> dict[str, Any]:
@@ -194,7 +236,16 @@ def _read_document(document: dict[str, Any]) -> Snapshot:
             (each["tenant"], each["name"]): ProjectRecord(**_read_limits(each))
             for each in document.get("projects", ())
         },
+        # A snapshot of before there were rotations has none of these.
+        pepper_id=document.get("pepper_id", FIRST_KEY_ID),
+        kept_keys=load_kept_keys(document.get("kept_keys", {"base": "", "keys": {}})),
+        credentials=tuple(Credential(**each) for each in document.get("credentials", ())),
+        own_upstreams=tuple(_read_own(each) for each in document.get("own_upstreams", ())),
     )
+
+
+def _read_own(own: dict[str, Any]) -> OwnUpstream:
+    return OwnUpstream(own["tenant"], Upstream(**own["upstream"]), own["models"])
 
 
 def _read_key(key: dict[str, Any]) -> KeyRecord:

@@ -13,17 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from config.clock import Clock
 from config.operator_model import KeyConfig, OperatorConfig, TenantConfig
 from config.prices.document import BOOK_PATH, read_document
-from config.secrets import KeyRing
+from config.secrets import KeptKeys, KeyRing
 from config.settings import Settings
 from ledger.price_book import PriceBook
 from policies.audit import AuditEntry, append_audit
 from policies.catalogue import build_models, build_upstreams, write_effective_book
 from policies.declared_limits import limits_of, stored_limits
 from policies.demo import DEMO_NAME, DEMO_POLICY, load_demo_key
+from policies.kept_keys import find_kept_keys
 from policies.model import Policy
 from policies.reconciling import Reconciler
 from policies.records import KeySelection, Known, project_records, tenant_record
 from policies.snapshot import Snapshot, TenantRecord, index_by_hmac
+from policies.stored_catalogue import StoredCatalogue, join, read_stored, record_operator
 from policies.stored_state import Row, StateReader, StoredState, write_state
 from policies.versions import load_policy
 from storage.tables import BY_API
@@ -67,9 +69,13 @@ async def build_snapshot(
 
     Raises ConfigError for what apex.yaml gets wrong about tenants, policies, keys or prices.
     """
-    assembly = _Assembly(sources, clock.now())
+    async with sql_engine.begin() as connection:
+        await record_operator(connection, sources.operator, clock.now())
+        catalogue = await read_stored(connection, sources.key_ring)
+        kept = await find_kept_keys(connection, sources.key_ring)
+    assembly = _Assembly(sources, catalogue, kept, clock.now())
     # A megabyte of prices, ten thousand keys: off the loop, which serves the admin API.
-    book = await asyncio.to_thread(_make_price_book, sources)
+    book = await asyncio.to_thread(assembly.make_price_book)
     async with sql_engine.begin() as connection:
         stored = await sources.memory.reader.read(connection)
         reconciler = await asyncio.to_thread(assembly.reconcile, stored)
@@ -91,8 +97,14 @@ def _late_revocation(row: Row) -> AuditEntry:
 class _Assembly:
     """What apex.yaml and SQL say together, at one moment."""
 
-    def __init__(self, sources: SnapshotSources, now: float) -> None:
+    def __init__(
+        self, sources: SnapshotSources, catalogue: StoredCatalogue, kept: KeptKeys, now: float
+    ) -> None:
         self._sources = sources
+        self._catalogue = catalogue
+        self._kept = kept
+        self._key_ring = sources.key_ring.with_kept(kept)
+        self._operator = join(sources.operator, catalogue)
         self._now = now
         self._declared = _declared_tenants(sources.settings, sources.operator)
         is_demo = DEMO_NAME in self._declared and DEMO_NAME not in sources.operator.tenants
@@ -101,7 +113,7 @@ class _Assembly:
 
     def reconcile(self, stored: StoredState) -> Reconciler:
         """What has to be written for SQL to say what the file says."""
-        reconciler = Reconciler(stored, self._sources.key_ring, self._now)
+        reconciler = Reconciler(stored, self._key_ring, self._now)
         reconciler.take(self._declared)
         reconciler.revoke(self._sources.revoked)
         return reconciler
@@ -109,7 +121,7 @@ class _Assembly:
     def assemble(
         self, stored: StoredState, reconciler: Reconciler, number: int, book: PriceBook
     ) -> Snapshot:
-        operator = self._sources.operator
+        operator = self._operator
         policies = {name: _policy_of(name, tenant) for name, tenant in self._declared.items()}
         made = {name: row for name, row in stored.tenants.items() if _is_open_of_api(row)}
         if made:
@@ -121,9 +133,8 @@ class _Assembly:
         }
         rows = [*_declared_projects(self._declared), *_of_api(stored.projects.values())]
         projects = project_records(rows, tenants)
-        pepper_id = self._sources.key_ring.key_id
         known = self._sources.memory.records
-        keys = KeySelection(tenants, projects, pepper_id, self._now, known).records(
+        keys = KeySelection(tenants, projects, self._key_ring, self._now, known).records(
             [*reconciler.keys.values(), *self._made_keys(stored)]
         )
         return Snapshot(
@@ -143,11 +154,21 @@ class _Assembly:
             cache=operator.cache,
             price_book=book.hash,
             estimates=operator.estimates,
+            pepper_id=self._key_ring.key_id,
+            kept_keys=self._kept,
+            credentials=self._catalogue.credentials,
+            own_upstreams=self._catalogue.own_upstreams,
         )
 
     def _made_keys(self, stored: StoredState) -> list[Row]:
         rows = _of_api(stored.keys.values())
         return [row for row in rows if row["key_id"] not in self._sources.revoked]
+
+    def make_price_book(self) -> PriceBook:
+        """The shipped book with the operator's own prices, kept as a file."""
+        base = read_document(self._sources.price_book_path)
+        directory = self._sources.settings.home / PRICE_BOOKS_DIRECTORY
+        return write_effective_book(self._operator, base, directory, self._catalogue.prices)
 
     def _tenant_record(self, name: str, row: Row | None, revision: str) -> TenantRecord:
         if row is not None:
@@ -173,12 +194,6 @@ def _declared_projects(declared: dict[str, TenantConfig]) -> list[Row]:
         for tenant, config in declared.items()
         for name, each in config.projects.items()
     ]  # fmt: skip
-
-
-def _make_price_book(sources: SnapshotSources) -> PriceBook:
-    base = read_document(sources.price_book_path)
-    directory = sources.settings.home / PRICE_BOOKS_DIRECTORY
-    return write_effective_book(sources.operator, base, directory)
 
 
 def _declared_tenants(settings: Settings, operator: OperatorConfig) -> dict[str, TenantConfig]:

@@ -31,6 +31,7 @@ from proxy.context import RequestContext
 from proxy.dialects.dialect import Dialect
 from proxy.errors import ClientGoneError, GatewayError, error_response
 from proxy.front import DirectRequest
+from proxy.governor import Governor
 from proxy.intake import read_wishes
 from proxy.limits import ConcurrencyGate
 from proxy.live import LiveSnapshot, SnapshotHolder
@@ -56,6 +57,7 @@ class Admission:
     recorder: Recorder
     metrics: Metrics
     clock: Clock
+    governor: Governor
     is_draining: bool = False
 
     def open(self, dialect: Dialect) -> RequestContext:
@@ -82,6 +84,8 @@ class Admission:
                     self.recorder.finish(ctx)
                 finally:
                     self.gate.leave(key_id)
+                    if ctx.hold is not None:
+                        self.governor.settle(ctx)
         except ClientGoneError:
             response = web.Response(status=CLIENT_CLOSED_STATUS)
         except Exception as error:  # noqa: BLE001 all of them are logged or told there
@@ -151,12 +155,13 @@ class Admission:
         live, headers = ctx.live, request.headers
         if not isinstance(request, DirectRequest):
             ctx.key = key = self.authenticate(headers, live)
-            return Caller(headers, key, read_wishes(headers))
+            return Caller(headers, key, read_wishes(headers), rules=live.rules_of(key))
         ctx.key = key = self.authenticate(headers, live, request.token)
         head = request.head
         if head.wishes is None:
             head.wishes = read_wishes(headers)
-        return Caller(headers, key, head.wishes, live.callers.heads_of(head))
+        heads = live.callers.heads_of(head)
+        return Caller(headers, key, head.wishes, heads, live.rules_of(key))
 
     def authenticate(
         self, headers: Mapping[str, str], live: LiveSnapshot, token: str = ""
@@ -169,7 +174,7 @@ class Admission:
             raise closed()
         token = token or bearer_of(headers)
         try:
-            key = identify_token(token, live.snapshot, live.pepper)
+            key = identify_token(token, live.snapshot, live.peppers)
             check_expiry(key, self.clock.now())
         except UnknownKeyError as error:
             self.metrics.count("apex_auth_failures_total")

@@ -20,6 +20,7 @@ from proxy.dialects.dialect import AnswerFacts, StreamTap, text_of
 from proxy.providers.calls import Prepared
 from proxy.providers.translation import StreamTranslator, Translator
 from proxy.recorder import Recorder, put_usage
+from proxy.redaction import without_key
 from proxy.resources.ownership import Owner, OwnershipMap
 from proxy.retry import Failure, failure_of_status, unusable
 from proxy.upstream_client import UpstreamReply
@@ -83,6 +84,7 @@ class AnswerReader:
         end.first_byte_us = self._recorder.since_us(ctx)
         if not 200 <= reply.status < 300:
             body = await reply.read(LARGEST_ERROR_BYTES)
+            body = without_key(body, ctx.live.doors[target.upstream].upstream.api_key)
             body = translated_error(body, prepared.translator)
             failure = failure_of_status(reply.status, headers, body, self._clock.now())
             raise failed_attempt(end, failure)

@@ -19,6 +19,7 @@ KEY_HEADERS = ("api-key", "x-api-key", "x-goog-api-key")  # Azure's, Anthropic's
 NOT_KNOWN = "The API key is not known here."
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 WEBSOCKET_KEY = "openai-insecure-api-key."
+Peppers = Mapping[str, bytes]  # by id of the master key; "" is the snapshot's own
 
 
 class UnknownKeyError(GatewayError):
@@ -56,19 +57,19 @@ def _websocket_key(protocols: str) -> str:
     return ""
 
 
-def identify(headers: Mapping[str, str], snapshot: Snapshot, pepper: bytes) -> KeyRecord:
+def identify(headers: Mapping[str, str], snapshot: Snapshot, peppers: Peppers) -> KeyRecord:
     """Return the key that signed this request, or raise 401."""
-    return identify_token(bearer_of(headers), snapshot, pepper)
+    return identify_token(bearer_of(headers), snapshot, peppers)
 
 
-def identify_token(token: str, snapshot: Snapshot, pepper: bytes) -> KeyRecord:
-    """Return the key whose secret this is, or raise 401."""
+def identify_token(token: str, snapshot: Snapshot, peppers: Peppers) -> KeyRecord:
+    """Return the key whose secret this is, or raise 401; one HMAC, whatever was sent."""
     if not token:
         raise UnknownKeyError("No API key was sent.")
     if len(token) > LONGEST_TOKEN_CHARACTERS or not token.isascii():
         raise UnknownKeyError("The API key is malformed.")
-    digest = key_hmac(pepper, token)
     record = snapshot.keys_by_id.get(parse_key_id(token) or "")
+    digest = key_hmac(peppers[record.pepper_id if record is not None else ""], token)
     if record is None:  # an operator may declare any text as a secret, one we generated included
         record = snapshot.keys_by_hmac.get(digest)
     if record is None or not hmac.compare_digest(record.secret_hmac, digest):

@@ -2,8 +2,11 @@
 
 Called by pipeline.py. Keys are HMACs under the tenant's own key over everything but transport
 fields (optimizer.caching), so no tenant can reach another's answers. The engine is bounded by
-bytes (storage.memory_cache).
+bytes (storage.memory_cache). Behind it may be a second level that processes share; flights are
+each process's own.
 """
+
+from collections.abc import Iterable
 
 from config.clock import Clock
 from config.metrics import Metrics
@@ -11,6 +14,7 @@ from optimizer.decision import CachePlan
 from proxy.answers import StoredAnswer
 from proxy.context import RequestContext
 from proxy.flights import Flights
+from proxy.shared_store import SharedStore
 from storage.memory_cache import ByteBoundedCache
 
 # A follower whose leader failed tries once more to lead or follow before it goes on its own.
@@ -20,8 +24,15 @@ MOST_JOINS = 2
 class AnswerCache:
     """Stored answers and flights in the air."""
 
-    def __init__(self, store: ByteBoundedCache, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        store: ByteBoundedCache,
+        clock: Clock,
+        metrics: Metrics,
+        shared: SharedStore | None = None,
+    ) -> None:
         self._store = store
+        self._shared = shared
         self._flights = Flights()
         self._clock = clock
         self._metrics = metrics
@@ -41,11 +52,11 @@ class AnswerCache:
         ctx.cache = "miss"
         for _ in range(MOST_JOINS):
             answer = self._read(ctx, plan)
-            if answer is not None or not plan.joins_flights:
+            if answer is not None:
                 return answer
-            if self._flights.lead(self._name(ctx)):
-                ctx.leads_flight = True
-                return None
+            if not plan.joins_flights or self._flights.lead(self._name(ctx)):
+                ctx.leads_flight = plan.joins_flights
+                return await self._fetch(ctx, plan)
             try:
                 answer = await self._follow(ctx)
             except TimeoutError:
@@ -80,9 +91,17 @@ class AnswerCache:
         is_small = answer.size_bytes <= ctx.live.snapshot.cache.max_entry_bytes
         if is_small and ctx.purges_seen == self._purges:
             self._store.set(self._name(ctx), answer, answer.size_bytes, ttl_s)
+            if self._shared is not None:
+                self._shared.keep(ctx, answer, ttl_s)
 
-    def purge(self, tenant: str | None) -> int:
-        """Forget the answers of a tenant, or all; returns how many there were."""
+    def purge(self, tenant: str | None, tenants: Iterable[str] = ()) -> int:
+        """Forget the answers of a tenant, or all `tenants`; returns how many were in memory."""
+        if self._shared is not None:
+            self._shared.purge([tenant] if tenant is not None else tenants)
+        return self.forget(tenant)
+
+    def forget(self, tenant: str | None = None) -> int:
+        """Empty this process's memory alone, of one tenant or all; returns how many there were."""
         self._purges += 1
         return self._store.purge(None if tenant is None else f"{tenant}/")
 
@@ -95,6 +114,17 @@ class AnswerCache:
         if ctx.key is None:
             raise RuntimeError("a cache key needs a tenant")
         return f"{ctx.key.tenant}/{ctx.request_key}"
+
+    async def _fetch(self, ctx: RequestContext, plan: CachePlan) -> StoredAnswer | None:
+        """Look where all processes keep theirs; what is found there is kept here, too."""
+        if self._shared is None:
+            return None
+        found = await self._shared.fetch(ctx)
+        if found is None or ctx.purges_seen != self._purges:
+            return None
+        answer, left_s = found
+        self._store.set(self._name(ctx), answer, answer.size_bytes, left_s)
+        return self._read(ctx, plan)
 
     def _read(self, ctx: RequestContext, plan: CachePlan) -> StoredAnswer | None:
         answer: StoredAnswer | None = self._store.get(self._name(ctx))

@@ -14,6 +14,7 @@ from yarl import URL
 from optimizer.decision import Decision
 from policies.snapshot import KeyRecord, Target
 from proxy.context import CallerWishes
+from proxy.governing.rules import Rules
 
 ByArm = tuple[Decision, Decision]  # past the holdout, and in it
 RawHeaders = tuple[tuple[bytes, bytes], ...]
@@ -45,7 +46,7 @@ class Caller:
     `decisions` what was decided for its kinds of requests (reading.py).
     """
 
-    __slots__ = ("decisions", "headers", "heads", "key", "tags", "wishes")
+    __slots__ = ("decisions", "headers", "heads", "key", "rules", "tags", "wishes")
 
     def __init__(
         self,
@@ -53,10 +54,12 @@ class Caller:
         key: KeyRecord,
         wishes: CallerWishes,
         heads: Heads | None = None,
+        rules: Rules | None = None,
     ) -> None:
         self.headers = headers
         self.key = key
         self.wishes = wishes
+        self.rules = rules  # None: no limit governs this key
         # The operator's tags win: policies and chargeback rely on them.
         self.tags: dict[str, str] = {**wishes.tags, **key.tags}
         self.heads: Heads = {} if heads is None else heads

@@ -6,7 +6,6 @@ differently the second time; addresses that are not global are refused unless th
 """
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -14,56 +13,19 @@ from aiohttp.connector import AddrInfoType
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from config.base_urls import BaseUrlError, check_base_url, check_public_host
 from config.errors import ConfigError
+from config.public_addresses import is_public_address
 
 KEEPALIVE_S = 55.0
-NAT64_PREFIX = 0x0064_FF9B << 64  # 64:ff9b::/96, shifted right by the 32 bits of the address
-SIX_TO_FOUR = 0x2002
-TEREDO = 0x20010000
-GLOBAL_UNICAST = 0b001  # 2000::/3: everything else is local, reserved or a wrapping of IPv4
-# Inside, though the registries or some releases of ipaddress call them global: Azure's host,
-# protocol assignments (Oracle's metadata among them), 6to4 relays, documentation.
-NOT_PUBLIC = tuple(
-    map(ip_network, ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
-)
 
 
 class ForbiddenAddressError(OSError):
     """The name of a public upstream leads to an address inside the network."""
 
 
-def is_public_address(text: str) -> bool:
-    """Return whether an address is global, looking through every way to wrap an IPv4 one."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address):
-        inner = _wrapped_ipv4(address)
-        if inner is not None:
-            return _is_global(inner)
-    return _is_global(address)
-
-
-def _is_global(address: IPv4Address | IPv6Address) -> bool:
-    if isinstance(address, IPv6Address) and int(address) >> 125 != GLOBAL_UNICAST:
-        return False
-    if not address.is_global or address.is_multicast or address.is_reserved:
-        return False
-    return not any(address in network for network in NOT_PUBLIC)
-
-
-def _wrapped_ipv4(address: IPv6Address) -> IPv4Address | None:
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    number = int(address)
-    if number >> 112 == SIX_TO_FOUR:
-        return IPv4Address((number >> 80) & 0xFFFFFFFF)
-    if number >> 96 == TEREDO:
-        return IPv4Address(~number & 0xFFFFFFFF)
-    if number >> 32 in {NAT64_PREFIX, 0}:
-        return IPv4Address(number & 0xFFFFFFFF)
-    return None
+class RedirectRefusedError(aiohttp.ClientResponseError):
+    """An upstream answered with another address."""
 
 
 class GuardedResolver(AbstractResolver):
@@ -99,6 +61,14 @@ def open_public_socket(address_info: AddrInfoType) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
+def check_upstream_text(base_url: str, *, allows_private: bool) -> None:
+    """Refuse an address that two parsers could read in two ways; raises ConfigError."""
+    try:
+        check_base_url(base_url, allows_private=allows_private)
+    except BaseUrlError as error:
+        raise ConfigError(f"base_url: {error.message}", error.hint) from None
+
+
 def check_upstream_url(url: URL, *, allows_private: bool) -> None:
     """Refuse an upstream address that a public upstream may not have; raises ConfigError."""
     if url.scheme not in {"http", "https"} or not url.host:
@@ -111,19 +81,9 @@ def check_upstream_url(url: URL, *, allows_private: bool) -> None:
         raise ConfigError(
             f"{url} is not encrypted.", "Use https, or set allow_private for a local server."
         )
-    host = url.host.rstrip(".")
-    if _is_literal(host) and not is_public_address(host):
-        raise ConfigError(
-            f"{url.host} is not a public address.", "Set allow_private for a local server."
-        )
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        socket.inet_aton(host)  # also 127.1, 0x7f000001, 2130706433
-    except OSError:
-        return ":" in host
-    return True
+    fault = check_public_host(url.host)
+    if fault:
+        raise ConfigError(f"{url.host} {fault}.", "Set allow_private for a local server.")
 
 
 def open_session(*, allows_private: bool) -> aiohttp.ClientSession:
@@ -148,4 +108,19 @@ def open_session(*, allows_private: bool) -> aiohttp.ClientSession:
         max_line_size=32_768,
         max_field_size=32_768,
         read_bufsize=262_144,
+        trace_configs=[_refusing_redirects()],
     )
+
+
+def _refusing_redirects() -> aiohttp.TraceConfig:
+    """A web socket's handshake has no `allow_redirects`: nowhere may a key be sent on to."""
+    config = aiohttp.TraceConfig()
+    config.on_request_redirect.append(_refuse_redirect)
+    return config
+
+
+async def _refuse_redirect(
+    _session: aiohttp.ClientSession, _context: object, params: aiohttp.TraceRequestRedirectParams
+) -> None:
+    params.response.close()
+    raise RedirectRefusedError(params.response.request_info, (), status=params.response.status)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from policies.snapshot import KeyRecord, Target
     from proxy.callers import Caller
     from proxy.dialects.dialect import Dialect
+    from proxy.governing.claims import Hold
     from proxy.live import LiveSnapshot
     from proxy.resources.ownership import Owner
 
@@ -68,11 +69,13 @@ class RequestContext:
     keeps_answer: bool = False
     leads_flight: bool = False
     purges_seen: int = 0
+    purge_mark: bytes | None = None  # of the shared cache; None: not looked at
     cache: str = "bypass"
     cache_reason: str = ""
     attempts: int = 0
     open_end: "AttemptEnd | None" = None
     is_recorded: bool = False
+    hold: "Hold | None" = None  # what it claims of its limits, until it is settled
     is_known: bool = False  # the same bytes came from the same caller before
 
     def __init__(

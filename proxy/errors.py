@@ -11,6 +11,8 @@ from aiohttp import web
 
 from proxy.error_shapes import ErrorShape, shape_error
 
+# OpenAI's clients tell an empty purse from haste by the type as much as by the code.
+TYPES_BY_CODE = {"insufficient_quota": "insufficient_quota"}
 ERROR_TYPES = {401: "invalid_request_error", 403: "invalid_request_error", 429: "rate_limit_error"}
 
 
@@ -37,9 +39,8 @@ class GatewayError(Exception):
     def document(self) -> dict[str, Any]:
         """Return the error in the shape the official clients read."""
         fallback = "invalid_request_error" if self.status < 500 else "server_error"
-        return error_document(
-            self.message, ERROR_TYPES.get(self.status, fallback), self.param, self.code
-        )
+        kind = TYPES_BY_CODE.get(self.code) or ERROR_TYPES.get(self.status, fallback)
+        return error_document(self.message, kind, self.param, self.code)
 
 
 class InvalidRequestError(GatewayError):

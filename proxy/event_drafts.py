@@ -72,7 +72,8 @@ def form_of(ctx: RequestContext, place: Place, model: str, cache: str, clock: Cl
     tier, tools = ctx.doc.get("service_tier", ""), ctx.doc.get("tools")
     # Everything a form is made of, beside the snapshot itself and the clock.
     kind: tuple[Any, ...] = (
-        ctx.dialect.endpoint, ctx.model, place, model, cache,
+        ctx.dialect.endpoint, ctx.model, ctx.live.whose_models(_key_of(ctx).tenant),
+        place, model, cache,
         ctx.cache_reason, ctx.decision, ctx.salt_epoch, tier if type(tier) is str else "",
         bool(tools), ctx.is_streaming, ctx.choices_n, ctx.is_deterministic,
         ctx.session_source, wishes.is_no_optimize, wishes.cache_control, wishes.retry_count,
@@ -93,7 +94,7 @@ def form_of(ctx: RequestContext, place: Place, model: str, cache: str, clock: Cl
 def draft_start(ctx: RequestContext, place: Place, model: str, clock: Clock) -> AttemptStart:
     """Return START: who asks for what, and all that `decide` read and chose."""
     key, wishes, decision = _key_of(ctx), ctx.wishes, ctx.decision
-    baseline, baseline_model = ctx.live.baseline_of(ctx.model)
+    baseline, baseline_model = ctx.live.baseline_of(ctx.model, key.tenant)
     start = AttemptStart(
         request_id=ctx.request_id,
         attempt=ctx.attempts,
@@ -152,7 +153,7 @@ def draft_start(ctx: RequestContext, place: Place, model: str, clock: Clock) -> 
 def draft_end(ctx: RequestContext, place: Place, model: str, clock: Clock) -> AttemptEnd:
     """Return END as it stands before anything is known: a failure of ours, usage unknown."""
     key, decision = _key_of(ctx), ctx.decision
-    baseline, baseline_model = ctx.live.baseline_of(ctx.model)
+    baseline, baseline_model = ctx.live.baseline_of(ctx.model, key.tenant)
     return AttemptEnd(
         request_id=ctx.request_id,
         attempt=ctx.attempts,

@@ -25,6 +25,7 @@ class ProxyHealth:
     metrics_directory: Path
     is_bus_connected: Callable[[], bool]
     log_failures: Callable[[], int]
+    is_kv_away: Callable[[], bool]
     is_draining: bool = False
 
     def live_document(self) -> dict[str, Any]:
@@ -40,7 +41,7 @@ class ProxyHealth:
             for name, breaker in breakers.items()
             if breaker.is_open and name in snapshot.upstreams
         )
-        is_degraded = not self.is_bus_connected() or bool(open_breakers)
+        is_degraded = not self.is_bus_connected() or bool(open_breakers) or self.is_kv_away()
         is_closed = self.holder.live.is_closed
         is_loading = self.holder.live.needs_litellm and not is_loaded()
         status = "degraded" if is_degraded else "ok"
@@ -54,6 +55,7 @@ class ProxyHealth:
                 "snapshot": {"status": "stale" if is_closed else "ok", "number": snapshot.number,
                              "age_s": age_s, "confirmed_s_ago": confirmed_s},
                 "control": {"status": "ok" if self.is_bus_connected() else "away"},
+                "kv": {"status": "away" if self.is_kv_away() else "ok"},
                 "usage_log": {"status": "ok", "write_failures": self.log_failures()},
                 "translations": {"status": "loading" if is_loading else "ok"},
                 "upstreams": {"status": "degraded" if open_breakers else "ok",

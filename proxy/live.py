@@ -4,27 +4,40 @@ Made by role.py, swapped whole when the control process says so; a request holds
 started with. An older number never replaces a newer one.
 """
 
+import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from config.clock import Clock
+from config.errors import ConfigError
 from config.provider_kinds import MOCK_KIND
 from config.secrets import KeyRing
 from ledger.events import UNKNOWN_HOST
 from ledger.price_book import PriceBook, load_price_book
+from ledger.price_hosts import OWN_KEY_MARK
 from optimizer.decision import Draws
 from optimizer.session import draw_arms, unit_draw
 from policies.model import Policy
 from policies.revocations import FILE_NAME as REVOCATIONS_FILE
 from policies.revocations import read_revocations
-from policies.snapshot import Snapshot, Target, Upstream, index_by_hmac, read_snapshot_file
+from policies.snapshot import (
+    Credential,
+    KeyRecord,
+    Snapshot,
+    Target,
+    Upstream,
+    index_by_hmac,
+    read_snapshot_file,
+)
 from policies.snapshot_signing import read_pin
 from proxy.callers import CallerBook
-from proxy.connector import check_upstream_url
+from proxy.connector import check_upstream_text, check_upstream_url
 from proxy.freshness import DEFAULT_MAX_STALE_S, Freshness, age_on_disk
+from proxy.governing.rules import Rules, rules_of
+from proxy.own_models import Models, OwnModels
 from proxy.providers.addresses import AddressBook, fixed_headers
 from proxy.providers.bedrock import ConverseCalls
 from proxy.providers.families import Family, asks_usage, family_of
@@ -35,6 +48,8 @@ if TYPE_CHECKING:
 
 USER_AGENT = "netra-apex"
 MOCK_REGION = "us-east-1"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,7 @@ class UpstreamDoor:
     asks_usage: bool  # of streams, in stream_options
     converse: ConverseCalls | None = None  # who signs the calls of kind bedrock
     litellm: LitellmWay | None = None  # who makes the calls of the long tail of kinds
+    tenant: str = ""  # whose key or server it is, and nobody else's; "": the operator's, for all
 
 
 class Place(NamedTuple):
@@ -91,14 +107,17 @@ class LiveSnapshot:
         self.is_closed = is_closed  # nobody vouched for it for so long that it serves no one
         self.next_expiry = _next_expiry(self.snapshot, 0.0)
         self.book = book
-        self.pepper = key_ring.pepper()
-        self.doors = {name: open_door(upstream) for name, upstream in snapshot.upstreams.items()}
-        self.places = {name: _place_of(door) for name, door in self.doors.items()}
+        key_ring = key_ring.with_kept(snapshot.kept_keys)
+        self.peppers = _peppers_of(snapshot, key_ring)
+        self.doors = Doors(snapshot.upstreams)
+        self._own_models = _open_own(snapshot, self.doors)
+        self.places = Places(self.doors)
         self.forms: dict[tuple[object, ...], EventForm] = {}  # of usage events, see event_drafts.py
         self._targets: dict[tuple[str, ...], tuple[Target, ...]] = {}
         self._key_ring = key_ring
         self._tenant_keys: dict[str, TenantKeys] = {}
         self._salts: dict[str, tuple[bytes, bytes]] = {}
+        self._rules: dict[str, Rules | None] = {}
         self.callers = CallerBook()
 
     def forget_expired(self, now: float) -> None:
@@ -122,6 +141,12 @@ class LiveSnapshot:
             self._tenant_keys[tenant] = keys
         return keys
 
+    def rules_of(self, key: KeyRecord) -> Rules | None:
+        """What limits a key; None when nothing does."""
+        if key.key_id not in self._rules:
+            self._rules[key.key_id] = rules_of(key, self.snapshot)
+        return self._rules[key.key_id]
+
     def draw(self, epoch: str, tenant: str, session: str, *, has_candidate: bool = True) -> Draws:
         """Draw the arms of a session; the salts change with the epoch (a month).
 
@@ -142,19 +167,36 @@ class LiveSnapshot:
         policies = self.snapshot.policies
         return policies[record.policy_revision], policies[candidate] if candidate else None
 
-    def baseline_of(self, model: str) -> tuple[Place, str]:
+    def models_of(self, tenant: str) -> Models:
+        """Return the public names a tenant may ask for, with the targets that are right for it."""
+        own = self._own_models.get(tenant)
+        return self.snapshot.models if own is None else own
+
+    def bound(self, upstream: str, tenant: str) -> str:
+        """Return the door by which a tenant calls an upstream: with its own key, if it has one."""
+        own = self._own_models.get(tenant)
+        return own.bound.get(upstream, upstream) if own is not None else upstream
+
+    def whose_models(self, tenant: str) -> str:
+        """Return the tenant when its models are not everybody's, else ""."""
+        return tenant if tenant in self._own_models else ""
+
+    def baseline_of(self, model: str, tenant: str = "") -> tuple[Place, str]:
         """Return who would have served a model had nobody decided anything: its first target."""
-        targets = self.snapshot.models.get(model)
+        targets = self.models_of(tenant).get(model)
         if not targets:
             return NOWHERE, ""
         return self.places[targets[0].upstream], targets[0].model
 
-    def targets_of(self, models: tuple[str, ...]) -> tuple[Target, ...]:
+    def targets_of(self, models: tuple[str, ...], tenant: str = "") -> tuple[Target, ...]:
         """Return where the models of a decision can be served, in the order to try them."""
-        targets = self._targets.get(models)
+        own = self._own_models.get(tenant)
+        kept = self._targets if own is None else own.routes
+        targets = kept.get(models)
         if targets is None:
-            targets = tuple(target for name in models for target in self.snapshot.models[name])
-            self._targets[models] = targets  # as many entries as there are routes
+            known = self.models_of(tenant)
+            targets = tuple(target for name in models for target in known[name])
+            kept[models] = targets  # as many entries as there are routes
         return targets
 
 
@@ -176,6 +218,83 @@ def _next_expiry(snapshot: Snapshot, now: float) -> float:
     return min((end for end in ends if end > now), default=math.inf)
 
 
+def _peppers_of(snapshot: Snapshot, key_ring: KeyRing) -> dict[str, bytes]:
+    """Return what keys the HMACs of the snapshot's API keys; ConfigError when one is lost."""
+    ids = {record.pepper_id for record in snapshot.keys_by_id.values()}
+    return {each: key_ring.pepper_of(each or snapshot.pepper_id) for each in ids | {""}}
+
+
+class Doors(dict[str, UpstreamDoor]):
+    """Doors by name. Those that only have another key than a shared one open when first used."""
+
+    def __init__(self, shared: Mapping[str, Upstream]) -> None:
+        super().__init__({name: open_door(upstream) for name, upstream in shared.items()})
+        self._waiting: dict[str, Credential] = {}  # there may be thousands
+
+    def bind(self, credential: Credential, shared: str) -> str:
+        """Have a tenant's key stand behind a shared upstream; the name of that door."""
+        name = f"{credential.tenant}{OWN_KEY_MARK}{shared}"
+        self._waiting[name] = credential
+        return name
+
+    def __missing__(self, name: str) -> UpstreamDoor:
+        credential = self._waiting[name]
+        shared = self[name.partition(OWN_KEY_MARK)[2]].upstream
+        upstream = replace(shared, name=name, api_key=credential.api_key)
+        door = self[name] = open_door(upstream, credential.tenant)
+        return door
+
+
+class Places(dict[str, Place]):
+    """Who serves behind each door, made when first asked for."""
+
+    def __init__(self, doors: Doors) -> None:
+        super().__init__({name: _place_of(door) for name, door in doors.items()})
+        self._doors = doors
+
+    def __missing__(self, name: str) -> Place:
+        place = self[name] = _place_of(self._doors[name])
+        return place
+
+
+def _open_own(snapshot: Snapshot, doors: Doors) -> dict[str, OwnModels]:
+    """Add the doors that are one tenant's alone; return the models of those who have any."""
+    shared: dict[tuple[str, str], list[str]] = {}
+    for name, door in doors.items():
+        shared.setdefault(binding_of(door), []).append(name)
+    tenants = {each.tenant for each in snapshot.credentials}
+    tenants |= {each.tenant for each in snapshot.own_upstreams}
+    own = {tenant: OwnModels(snapshot.models) for tenant in tenants}
+    for declared in snapshot.own_upstreams:
+        opened = _open_or_leave(declared.upstream, declared.tenant)
+        if opened is not None:
+            doors[declared.upstream.name] = opened
+            own[declared.tenant].add(declared.upstream.name, declared.models)
+    for credential in snapshot.credentials:
+        for name in shared.get((credential.provider, credential.host), ()):
+            own[credential.tenant].bound[name] = doors.bind(credential, name)
+    return own
+
+
+def binding_of(door: UpstreamDoor) -> tuple[str, str]:
+    """Return what a credential has to name to be sent through a door: its kind and its host."""
+    base = door.addresses.base
+    if door.is_mock or not base.host:
+        return door.upstream.kind, ""
+    return door.upstream.kind, base.host_port_subcomponent or ""
+
+
+def _open_or_leave(upstream: Upstream, tenant: str) -> UpstreamDoor | None:
+    """Open a tenant's own upstream; what one tenant wrote must not keep the others waiting."""
+    try:
+        if upstream.allow_private or upstream.kind == MOCK_KIND:
+            raise ConfigError("an upstream of a tenant is a public one", "")
+        return open_door(upstream, tenant)
+    except (ConfigError, ValueError) as error:
+        logger.warning("upstream %s is left out: %s", upstream.name, error)
+        return None
+
+
 def _place_of(door: UpstreamDoor) -> Place:
     upstream = door.upstream
     return Place(
@@ -188,10 +307,12 @@ def _place_of(door: UpstreamDoor) -> Place:
     )
 
 
-def open_door(upstream: Upstream) -> UpstreamDoor:
+def open_door(upstream: Upstream, tenant: str = "") -> UpstreamDoor:
     """Prepare the addresses and headers of one upstream; raises ConfigError on a forbidden one."""
     is_mock = upstream.kind == MOCK_KIND
     allows_private = upstream.allow_private or is_mock
+    if upstream.base_url:
+        check_upstream_text(upstream.base_url, allows_private=allows_private)
     addresses = AddressBook(upstream)
     if addresses.base.host or upstream.base_url:
         check_upstream_url(addresses.base, allows_private=allows_private)
@@ -211,6 +332,7 @@ def open_door(upstream: Upstream) -> UpstreamDoor:
         asks_usage=asks_usage(upstream),
         converse=_converse_of(upstream, addresses),
         litellm=LitellmWay(upstream) if family_of(upstream) == "litellm" else None,
+        tenant=tenant,
     )
 
 

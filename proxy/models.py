@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config.errors import nearest
-from policies.snapshot import KeyRecord, Snapshot
 from proxy.errors import GatewayError
-from proxy.scopes import visible_models
+from proxy.own_models import Models
 
 LONGEST_NAME_CHARACTERS = 128
 
@@ -25,44 +24,40 @@ def unknown_model(name: str, known: Iterable[str]) -> GatewayError:
     )
 
 
-def model_document(snapshot: Snapshot, key: KeyRecord, name: str) -> dict[str, Any]:
-    """Describe one model in OpenAI's shape; raises the 404, also for one the key may not use."""
-    visible = visible_models(snapshot.models, key)
-    if name not in visible:
-        raise unknown_model(name, visible)
-    return _describe(snapshot, name)
-
-
-def _describe(snapshot: Snapshot, name: str) -> dict[str, Any]:
+def model_document(models: Models, name: str, built_at: float) -> dict[str, Any]:
+    """Describe one model in OpenAI's shape, of those a tenant may ask for; raises the 404."""
+    targets = models.get(name)
+    if targets is None:
+        raise unknown_model(name, models)
     return {
         "id": name,
         "object": "model",
-        "created": int(snapshot.built_at),
-        "owned_by": snapshot.models[name][0].upstream,
+        "created": int(built_at),
+        "owned_by": targets[0].upstream,
     }
 
 
-def list_document(snapshot: Snapshot, key: KeyRecord) -> dict[str, Any]:
-    """Describe the models the key may ask for in OpenAI's shape."""
-    names = visible_models(snapshot.models, key)
-    return {"object": "list", "data": [_describe(snapshot, name) for name in names]}
+def list_document(models: Models, built_at: float) -> dict[str, Any]:
+    """Describe all models in OpenAI's shape."""
+    data = [model_document(models, name, built_at) for name in sorted(models)]
+    return {"object": "list", "data": data}
 
 
-def anthropic_list(snapshot: Snapshot, key: KeyRecord) -> dict[str, Any]:
-    """Describe the same in Anthropic's shape, on one page."""
-    at = datetime.fromtimestamp(int(snapshot.built_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    names = visible_models(snapshot.models, key)
+def anthropic_list(models: Models, built_at: float) -> dict[str, Any]:
+    """Describe all models in Anthropic's shape, on one page."""
+    at = datetime.fromtimestamp(int(built_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    names = sorted(models)
     data = [{"type": "model", "id": name, "display_name": name, "created_at": at} for name in names]
     ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
     return {"data": data, "has_more": False, **ends}
 
 
-def gemini_list(snapshot: Snapshot, key: KeyRecord) -> dict[str, Any]:
-    """Describe the same in Google's shape, on one page."""
+def gemini_list(models: Models) -> dict[str, Any]:
+    """Describe all models in Google's shape, on one page."""
     methods = ["generateContent", "countTokens"]
     return {
         "models": [
             {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": methods}
-            for name in visible_models(snapshot.models, key)
+            for name in sorted(models)
         ]
     }

@@ -77,7 +77,7 @@ class Pipeline:
         """
         admission = self.admission
         caller = admission.holder.live.callers.get((request.head, request.token))
-        if caller is None or admission.is_draining:
+        if caller is None or caller.rules is not None or admission.is_draining:
             return None
         known = self.reader.find_known(caller, dialect, request.body)
         if known is None or known.get("is_streaming"):
@@ -102,6 +102,8 @@ class Pipeline:
         else:
             body = await read_body(request, limit_bytes)
         self._read(ctx, body)
+        if ctx.caller is not None and ctx.caller.rules is not None:
+            await self.admission.governor.admit(ctx, ctx.caller.rules)
         if ctx.is_streaming:
             return await self._answer_stream(ctx, request)
         if ctx.wishes.client_timeout_s:

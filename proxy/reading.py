@@ -77,7 +77,7 @@ class RequestReader:
     def _decide(self, ctx: RequestContext, key: KeyRecord) -> None:
         """Let the policy choose models and cache; fill in what the event must carry."""
         live, endpoint = ctx.live, ctx.endpoint
-        models = live.snapshot.models
+        models = live.models_of(key.tenant)
         if key.models:
             check_model(key, endpoint, ctx.model)
         if ctx.model not in models:
@@ -95,7 +95,7 @@ class RequestReader:
         else:
             decision = decide(_facts(ctx, key), active, candidate, ctx.draws, models)
         ctx.decision = decision
-        ctx.targets = live.targets_of(decision.models)
+        ctx.targets = live.targets_of(decision.models, key.tenant)
         if ctx.pinned is not None:
             _keep_to(ctx, ctx.pinned.upstream)
         scope = scope_parts(decision.cache.scope, key.tenant, key.key_id, f"{user}\0{identifier}")
@@ -124,7 +124,7 @@ def _kept_decisions(ctx: RequestContext, key: KeyRecord, active: Policy) -> ByAr
         ctx.is_deterministic, ctx.allows_store,
     )  # fmt: skip
     if kind not in decisions:
-        by_arm = decide_by_arm(_facts(ctx, key), active, ctx.live.snapshot.models)
+        by_arm = decide_by_arm(_facts(ctx, key), active, ctx.live.models_of(key.tenant))
         decisions[kind] = by_arm  # bounded by the models there are
     return decisions[kind]
 

@@ -41,7 +41,7 @@ LONGEST_SESSION_S = 7200.0
 MOST_OPEN_RESPONSES = 64
 PROTOCOL = "realtime"
 PASSED_QUERY = frozenset({"intent", "call_id"})
-CLOSE_CODES = {"session_too_long": 1001, "usage_log_unwritable": 1011}
+CLOSE_CODES = {"insufficient_quota": 1008, "session_too_long": 1001, "usage_log_unwritable": 1011}
 # Realtime usage spells its details without the s of `tokens`.
 DETAILS = {
     "input_token_details": "input_tokens_details",
@@ -74,13 +74,11 @@ class Realtime:
         if not ctx.model:
             message, hint = "The query names no model.", "Add ?model=... to the address."
             raise InvalidRequestError(message, hint, param="model")
-        if ctx.key is not None:
-            check_model(ctx.key, ctx.endpoint, ctx.model)
-        if ctx.model not in ctx.live.snapshot.models and not ctx.live.snapshot.default_upstream:
-            raise unknown_model(ctx.model, ctx.live.snapshot.models)
-        choice = choose_upstream(ctx.live, ctx.model, None)
+        choice = _choose(ctx)
+        target = Target(choice.door.upstream.name, choice.model)
+        await self.admission.governor.admit_session(ctx, target)
         upstream = await self._connect(ctx, request, choice)
-        session = Session(ctx, self.admission, Target(choice.door.upstream.name, choice.model))
+        session = Session(ctx, self.admission, target)
         caller = web.WebSocketResponse(protocols=(PROTOCOL,), max_msg_size=MOST_MESSAGE_BYTES)
         try:
             await caller.prepare(request)
@@ -137,6 +135,7 @@ class Session:
     target: Target
     code: str = ""
     number: int = 0
+    is_due: bool = False  # a response has ended that is not paid yet
     responses: dict[str, RequestContext] = field(default_factory=dict)
 
     def read(self, text: str) -> None:
@@ -169,7 +168,7 @@ class Session:
             self.ctx.live,
         )
         ctx.wishes, ctx.key, ctx.tags = self.ctx.wishes, self.ctx.key, self.ctx.tags
-        ctx.model, ctx.is_streaming = self.ctx.model, True
+        ctx.model, ctx.is_streaming, ctx.hold = self.ctx.model, True, self.ctx.hold
         self.admission.recorder.open(ctx, self.target)
         self.responses[name] = ctx
         return ctx
@@ -186,6 +185,17 @@ class Session:
         named = {DETAILS.get(key, key): value for key, value in usage.items()}
         put_usage(end, named or None, self.admission.metrics)
         self.admission.recorder.finish(ctx)
+        self.is_due = True
+
+    async def renew(self) -> bool:
+        """Pay what has ended, and claim the next response; whether there is money for one."""
+        self.is_due = False
+        try:
+            await self.admission.governor.renew(self.ctx, self.target)
+        except GatewayError as error:
+            self.code = error.code
+            return False
+        return True
 
     def _abandon(self, name: str) -> None:
         ctx = self.responses.pop(name)
@@ -233,10 +243,23 @@ async def _pass_on(
                 if session is not None:
                     session.read(message.data)
                 await sink.send_str(message.data)
+                if session is not None and session.is_due and not await session.renew():
+                    return
             elif message.type is WSMsgType.BINARY:
                 await sink.send_bytes(message.data)
         except (ConnectionError, RuntimeError):
             return  # the other side has gone
+
+
+def _choose(ctx: RequestContext) -> Choice:
+    """Return where the session goes; raises 403 or 404 for a model the caller may not use."""
+    if ctx.key is None:
+        raise RuntimeError("a session needs a key")
+    check_model(ctx.key, ctx.endpoint, ctx.model)
+    models = ctx.live.models_of(ctx.key.tenant)
+    if ctx.model not in models and not ctx.live.snapshot.default_upstream:
+        raise unknown_model(ctx.model, models)
+    return choose_upstream(ctx.live, ctx.model, None, ctx.key.tenant)
 
 
 def _plain_headers(request: web.Request) -> dict[str, str]:

@@ -111,6 +111,8 @@ class Recorder:
     def _write_end(self, ctx: RequestContext, end: AttemptEnd) -> None:
         """Write the END of an attempt that reached an upstream, and what an estimate needs."""
         self._sink.end(end)
+        if ctx.hold is not None:
+            ctx.hold.ends.append(end)
         self._tally.count_attempt(end)
         if end.usage_source == "unknown" and self._unmetered is not None:
             self._unmetered.keep(ctx, end)

@@ -46,7 +46,7 @@ def refusal_of(failure: Failure, *, has_retried: bool, upstream: str = "") -> Ga
             HTTP_BAD_GATEWAY,
             failure.code,
             failure.message,
-            "The operator must check this upstream's api_key; the caller's key is fine.",
+            _credential_hint(upstream),
             headers={"x-should-retry": "false"},
         )
     if failure.status and _is_error_object(failure.body):
@@ -58,6 +58,12 @@ def refusal_of(failure: Failure, *, has_retried: bool, upstream: str = "") -> Ga
         _hint_of(failure, upstream),
         headers=headers,
     )
+
+
+def _credential_hint(upstream: str) -> str:
+    if "@" in upstream or "/" in upstream:  # a door of the tenant's own
+        return f"Rotate your own credential at {upstream}; the caller's key is fine."
+    return "The operator must check this upstream's api_key; the caller's key is fine."
 
 
 def _hint_of(failure: Failure, upstream: str) -> str:

@@ -11,6 +11,8 @@ STREAM_HEADERS = {
     "X-Accel-Buffering": "no",  # nginx would hold a slow stream back
 }
 
+RATE_PREFIX = "x-ratelimit-"
+
 
 def apex_headers(ctx: RequestContext) -> dict[str, str]:
     """Return our own headers as far as they are known."""
@@ -29,5 +31,15 @@ def answer_headers(ctx: RequestContext, upstream: Mapping[str, str]) -> dict[str
     """Return the headers of an answer: what passes from the upstream, and ours."""
     headers = headers_down(upstream)
     headers.update(apex_headers(ctx))
+    if ctx.hold is not None:
+        _put_limits(headers, ctx.hold.headers)
     headers.setdefault("x-request-id", ctx.request_id)
     return headers
+
+
+def _put_limits(headers: dict[str, str], own: Mapping[str, str]) -> None:
+    """Put in our own limits; those of the upstream's are not the caller's, and never mixed in."""
+    if any(name.startswith(RATE_PREFIX) for name in own):
+        for name in [name for name in headers if name.lower().startswith(RATE_PREFIX)]:
+            del headers[name]
+    headers.update(own)

@@ -27,6 +27,7 @@ from ledger.sink import EventSink
 from proxy.admission import Admission
 from proxy.app import build_app
 from proxy.cache import AnswerCache
+from proxy.governor import Governor
 from proxy.health import ProxyHealth
 from proxy.limits import ConcurrencyGate
 from proxy.live import SnapshotHolder
@@ -39,6 +40,7 @@ from proxy.resources.ownership import OwnershipMap
 from proxy.resources.relay import ResourceRelay
 from proxy.routes import direct_answerers
 from proxy.server import DirectRunner
+from proxy.sharing import open_sharing
 from proxy.unmetered import UnmeteredSpool
 from proxy.upstream import UpstreamCaller
 from proxy.upstream_client import AiohttpClient
@@ -71,11 +73,15 @@ class ProxyProcess:
             home / "unmetered" / f"proxy-{index}", key_ring, self.metrics, settings.workers
         )
         recorder = Recorder(EventSink(self.writer, clock), clock, self.metrics, self.unmetered)
+        self.sharing = open_sharing(settings, self.tasks, clock, self.metrics)
         cache_bytes = self.holder.live.snapshot.cache.max_bytes
-        self.cache = AnswerCache(ByteBoundedCache(cache_bytes, clock), clock, self.metrics)
+        self.cache = AnswerCache(
+            ByteBoundedCache(cache_bytes, clock), clock, self.metrics, self.sharing.answers
+        )
         self.gate = ConcurrencyGate()
+        governor = Governor(self.sharing.counters, clock, self.metrics)
         self.ownership = OwnershipMap(home / "ownership" / "objects.jsonl", clock)
-        self.admission = Admission(self.holder, self.gate, recorder, self.metrics, clock)
+        self.admission = Admission(self.holder, self.gate, recorder, self.metrics, clock, governor)
         self.pipeline = Pipeline(
             admission=self.admission,
             reader=RequestReader(self.holder, self.ownership, clock),
@@ -90,6 +96,7 @@ class ProxyProcess:
         self.relay = ResourceRelay(self.admission, self.ownership, self.resource_client)
         self.realtime = Realtime(self.admission, self.resource_client)
         hello = {"type": "hello", "role": "proxy", "pid": os.getpid(), "index": index}
+        hello["started_us"] = clock.now_us()
         self.bus = BusClient(home / "run" / "bus.sock", self.receive, hello)
         self.health = ProxyHealth(
             holder=self.holder,
@@ -98,6 +105,7 @@ class ProxyProcess:
             metrics_directory=home / "run" / "metrics",
             is_bus_connected=lambda: self.bus.is_connected,
             log_failures=lambda: self.writer.failures,
+            is_kv_away=lambda: self.sharing.is_away,
         )
 
     def receive(self, message: Any) -> dict[str, Any] | None:
@@ -110,9 +118,16 @@ class ProxyProcess:
                 self.has_news.set()
         elif kind == "revoked":
             self.holder.revoke(str(key_id) for key_id in message.get("key_ids", ()))
+        elif kind == "spent":
+            for tenant, counter, picousd, end_s in message["sums"]:
+                self.sharing.counters.seed(tenant, counter, picousd, end_s)
         elif kind == "purge":
-            return {"type": "purged", "removed": self.cache.purge(message.get("tenant"))}
+            return {"type": "purged", "removed": self.purge(message.get("tenant"))}
         return None
+
+    def purge(self, tenant: str | None) -> int:
+        """Forget the answers of one tenant, or all, here and where they are shared."""
+        return self.cache.purge(tenant, self.holder.live.snapshot.tenants)
 
     async def refresh(self) -> None:
         """Take a newer snapshot from disk; a bad one is refused and the old one stays.
@@ -140,14 +155,19 @@ class ProxyProcess:
         self.holder.look_at_time()
         self.metrics.gauge("apex_open_requests", self.gate.open_requests)
         self.metrics.gauge("apex_open_streams", self.pipeline.open_streams)
-        written = self.writer.written_bytes
-        self.metrics.count("apex_log_bytes_total", (), written - self.logged_bytes)
-        self.logged_bytes = written
         self.metrics.gauge("apex_snapshot_age_seconds", self.holder.freshness.age_s)
         self.metrics.gauge("apex_snapshot_number", self.holder.live.snapshot.number)
         for name, breaker in self.pipeline.upstream.breakers.by_upstream.items():
             self.metrics.gauge("apex_upstream_breaker_open", float(breaker.is_open), (name,))
         self.load_translations()
+        self.sharing.tick()
+        self.flush()
+
+    def flush(self) -> None:
+        """Put what was counted on disk."""
+        written = self.writer.written_bytes
+        self.metrics.count("apex_log_bytes_total", (), written - self.logged_bytes)
+        self.logged_bytes = written
         self.cache.report()
         with suppress(OSError):
             self.metrics.flush()
@@ -179,11 +199,12 @@ class ProxyProcess:
 
     async def close(self) -> None:
         """Give everything back; the log last."""
+        await self.sharing.close()
         await self.tasks.stop()
         await self.client.close()
         await self.resource_client.close()
         self.ownership.close()
-        self.tick()
+        self.flush()
         self.writer.close()
 
 
@@ -196,6 +217,7 @@ async def run_proxy(
 ) -> None:
     """Serve until `stop` is set, then drain; raises ConfigError without a usable snapshot."""
     process = ProxyProcess(settings, index, clock or Clock.of(settings))
+    await process.sharing.start(process.cache.forget)
     process.tick()
     limits = process.holder.live.snapshot.limits
     app = build_app(

@@ -12,7 +12,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from config.metrics import render_metrics
-from policies.snapshot import KeyRecord, Snapshot
 from proxy.admission import new_request_id
 from proxy.dialects.dialect import Dialect
 from proxy.dialects.table import AZURE_OPERATIONS, GEMINI_VERBS, OPENAI_PATHS
@@ -20,10 +19,12 @@ from proxy.errors import GatewayError, error_response
 from proxy.front import Answerer, DirectRequest
 from proxy.health import ProxyHealth
 from proxy.models import anthropic_list, gemini_list, list_document, model_document
+from proxy.own_models import Models
 from proxy.pipeline import Pipeline
 from proxy.ready_response import ReadyResponse
 from proxy.realtime import Realtime
 from proxy.resources.relay import ResourceRelay
+from proxy.scopes import visible_models
 from proxy.strict_server import check_expectation
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ async def post_gemini(request: web.Request) -> web.StreamResponse:
 
 async def refuse_json_stream(request: web.Request) -> web.Response:
     """Refuse Google's older form of a stream, one endless JSON list."""
-    _authenticate(request)
+    await _models_of(request)
     hint = "Ask for server-sent events: add ?alt=sse, as Google's own clients do."
     raise GatewayError(400, "invalid_request", "Only streams of events are served.", hint)
 
@@ -99,30 +100,40 @@ async def get_realtime(request: web.Request) -> web.StreamResponse:
     return await request.app[REALTIME].handle(request)
 
 
-def _authenticate(request: web.Request) -> tuple[Snapshot, KeyRecord]:
+async def _models_of(request: web.Request) -> tuple[Models, float]:
+    """The models the caller's key may ask for, and when they were declared in Unix seconds.
+
+    Raises 401, or 429 past the limits of the key.
+    """
     admission = request.app[PIPELINE].admission
     live = admission.holder.live
-    return live.snapshot, admission.authenticate(request.headers, live)
+    key = admission.authenticate(request.headers, live)
+    await admission.governor.admit_free(key, live)
+    models = live.models_of(key.tenant)
+    visible = {name: models[name] for name in visible_models(models, key)}
+    return visible, live.snapshot.built_at
 
 
 async def get_models(request: web.Request) -> web.Response:
     """Answer GET /v1/models, in Anthropic's and Google's forms to their clients."""
-    snapshot, key = _authenticate(request)
+    models, built_at = await _models_of(request)
     if "anthropic-version" in request.headers:
-        return _json(anthropic_list(snapshot, key))
+        return _json(anthropic_list(models, built_at))
     if "x-goog-api-key" in request.headers:
-        return _json(gemini_list(snapshot, key))
-    return _json(list_document(snapshot, key))
+        return _json(gemini_list(models))
+    return _json(list_document(models, built_at))
 
 
 async def get_model(request: web.Request) -> web.Response:
     """Answer GET /v1/models/{id}; ids may contain slashes."""
-    return _json(model_document(*_authenticate(request), request.match_info["id"]))
+    models, built_at = await _models_of(request)
+    return _json(model_document(models, request.match_info["id"], built_at))
 
 
 async def get_gemini_models(request: web.Request) -> web.Response:
     """Answer GET /v1beta/models, in Google's form."""
-    return _json(gemini_list(*_authenticate(request)))
+    models, _ = await _models_of(request)
+    return _json(gemini_list(models))
 
 
 async def get_health(request: web.Request) -> web.Response:
@@ -145,7 +156,7 @@ async def get_metrics(request: web.Request) -> web.Response:
 
 async def not_found(request: web.Request) -> web.Response:
     """Answer everything else, so that a client learns what this gateway speaks."""
-    _authenticate(request)
+    await _models_of(request)
     hint = "Served are the dialects and routes in docs/dialects.md, below /v1/."
     if f"/v1{request.path}" in OPENAI_PATHS:
         hint = "The base_url of a client must end in /v1. " + hint

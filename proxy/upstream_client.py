@@ -13,7 +13,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.connector import ForbiddenAddressError, open_session
+from proxy.connector import ForbiddenAddressError, RedirectRefusedError, open_session
 
 LOOP_STEP_S = 0.002
 MOST_MESSAGE_BYTES = 16_777_216  # of one message on a web socket
@@ -211,7 +211,7 @@ class AiohttpClient:
                     max_msg_size=MOST_MESSAGE_BYTES,
                     autoping=True,
                 )
-        except aiohttp.WSServerHandshakeError as error:
+        except (aiohttp.WSServerHandshakeError, RedirectRefusedError) as error:
             raise RefusedFault(error.status) from error
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is one
             raise UnreachableFault(_brief(error), may_have_run=False) from error

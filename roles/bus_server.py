@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class BusServer:
         self._server: asyncio.Server | None = None
         self._snapshot_number = 0
         self._last_purge = 0
+        self.on_hello: Callable[[int, Callable[[Message], None]], None] | None = None
 
     @property
     def proxies(self) -> list[dict[str, int]]:
@@ -83,6 +85,10 @@ class BusServer:
         """Tell every proxy that a key is over; one that misses it reads it from disk."""
         self._broadcast({"type": "revoked", "key_ids": [key_id]})
 
+    def announce(self, message: Message) -> None:
+        """Tell every proxy that is there."""
+        self._broadcast(message)
+
     async def purge(self, tenant: str | None, timeout_s: float = 2.0) -> tuple[int, int]:
         """Empty the proxies' caches: (entries removed, proxies that answered in time)."""
         self._last_purge += 1
@@ -123,6 +129,9 @@ class BusServer:
         if message.get("type") == "hello":
             peer.index = int(message.get("index", 0))
             peer.pid = int(message.get("pid", 0))
+            if self.on_hello is not None:
+                started_us = int(message.get("started_us", 0))
+                self.on_hello(started_us, lambda said: peer.writer.write(encode_line(said)))
         elif message.get("type") == "purged":
             answer = peer.purges.pop(int(message.get("id", 0)), None)
             if answer is not None and not answer.done():

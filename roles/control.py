@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from admin_api.app import serve_admin
 from admin_api.context import AdminContext, DependencyState
 from admin_api.key_names import read_key_names
+from admin_api.people.state import People
 from config.clock import Clock
 from config.errors import ConfigError
 from config.log import configure_logging
@@ -39,6 +40,7 @@ from roles.readiness import Readiness
 from roles.reporting import Reporter
 from roles.snapshot_keeper import KeptSnapshot, SnapshotKeeper, needs_mock
 from roles.spend_watch import SpendWatch
+from roles.spent import SpentTeller
 from roles.usage_store import UsageStore
 from roles.vouching import Voucher
 from storage.migrations import migrate_sql
@@ -91,7 +93,10 @@ class ControlProcess:
         self._key_ring = key_ring = load_key_ring(settings)
         self._usage = UsageStore(settings, self._clock, self._metrics, key_ring)
         self._keeper = SnapshotKeeper(settings, key_ring, self._engine, self._clock, mock_url)
+        self._people = People(settings, key_ring, self._clock)
         self._kept: KeptSnapshot | None = None
+        self._spent = SpentTeller(self._usage, self._get_snapshot, self._tasks)
+        self._bus.on_hello = self._spent.greet
         self._book: PriceBook | None = None
         self._operator: OperatorConfig | None = None
         self._tiers: Tiers = {}
@@ -135,11 +140,13 @@ class ControlProcess:
         operator = self._operator
         if operator is None or reads_file:
             operator = await asyncio.to_thread(self._keeper.load_operator)
+        self._people.check(operator.identity)
         self._reporter.report(
             "operator", needs_mock=needs_mock(operator), drain_s=operator.limits.drain_s
         )
         kept = await self._keeper.refresh(operator)
         self._operator, self._tiers = operator, load_tiers(operator.tiers)
+        self._people.take(operator.identity)
         snapshot = kept.snapshot
         books = places.price_books_directory(self._settings)
         if self._book is None or self._book.hash != snapshot.price_book:
@@ -148,6 +155,7 @@ class ControlProcess:
         self._kept = kept
         self._metrics.gauge("apex_snapshot_number", snapshot.number)
         self._bus.announce_snapshot(snapshot.number)
+        self._spent.note_snapshot(self._clock.now(), self._bus.announce)
         self._reporter.report(
             "snapshot",
             number=snapshot.number,
@@ -228,6 +236,7 @@ class ControlProcess:
             key_names=lambda: read_key_names(self._engine, self._get_snapshot()),
             check_dependencies=lambda: readiness.check(self._describe_snapshot()),
             sql=self._engine,
+            people=self._people,
             note_change=self._reload_wanted.set,
             key_ring=self._key_ring,
             tiers=lambda: self._tiers,

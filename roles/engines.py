@@ -1,6 +1,7 @@
 """Refuses engine URLs that this version, or a role on its own, cannot serve."""
 
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from config.errors import ConfigError
 from config.settings import Settings
@@ -8,17 +9,30 @@ from config.settings import Settings
 
 def check_engines(settings: Settings) -> None:
     """ConfigError for an engine whose turn comes with a later version."""
-    if settings.kv_url.startswith("redis://"):
-        raise ConfigError(
-            "APEX_KV_URL=redis:// is not served by this version: it arrives with the control plane",
-            "unset APEX_KV_URL: caches then live in memory, per proxy process",
-        )
+    if not settings.kv_url.startswith("memory://"):
+        _check_kv_places(settings.kv_url)
     if settings.sql_url.startswith("postgresql+asyncpg://"):
         raise ConfigError(
             "APEX_SQL_URL=postgresql+asyncpg:// is not served by this version:"
             " it arrives with the control plane",
             "unset APEX_SQL_URL: an SQLite file in APEX_HOME then serves",
         )
+
+
+def _check_kv_places(url: str) -> None:
+    """Every host of a Redis URL, without its driver, which only proxies need to import."""
+    login_and_hosts = url.partition("://")[2].partition("/")[0].partition("?")[0]
+    for place in login_and_hosts.rpartition("@")[2].split(","):
+        try:
+            parts = urlsplit(f"//{place.strip()}")
+            is_place = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_place = False
+        if not is_place:
+            raise ConfigError(
+                f"APEX_KV_URL names a server that is no host:port: {place!r}",
+                "write redis://host:6379/0, or redis+cluster://host1:6379,host2:6379",
+            )
 
 
 def check_can_split(settings: Settings, role: str) -> None:

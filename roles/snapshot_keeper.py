@@ -15,7 +15,7 @@ from config.clock import Clock
 from config.errors import ConfigError
 from config.operator import OperatorConfig, UpstreamConfig
 from config.provider_kinds import MOCK_KIND
-from config.secrets import KeyRing
+from config.secrets import KeyRing, sealed_under
 from config.settings import Settings
 from policies.declared import load_declared
 from policies.revocations import read_revocations
@@ -89,6 +89,8 @@ class SnapshotKeeper:
         number = held.snapshot.number + 1 if held else 1
         built = await build_snapshot(sources, self._engine, number, self._clock)
         if held is not None and _is_same(held, built.snapshot, signer):
+            if sealed_under(path.read_bytes()) != self._key_ring.key_id:
+                write_snapshot_file(path, held.snapshot, self._key_ring, signer, number - 1)
             os.utime(path)  # as new as apex.yaml: a lone proxy need not have it built again
             self._held = held._replace(written_ns=path.stat().st_mtime_ns)
             return KeptSnapshot(held.snapshot, is_new=False, new_keys=built.new_keys)

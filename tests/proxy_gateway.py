@@ -7,7 +7,7 @@ back from the segments; nothing of the product is replaced.
 import asyncio
 import socket
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,14 +16,18 @@ import orjson
 
 from config.clock import Clock
 from config.operator import CacheConfig, Limits, Timeouts
+from config.prices.document import BOOK_PATH, read_document
 from config.secrets import load_key_ring
 from config.settings import load_settings
-from ledger.price_book import load_price_book
+from ledger.price_book import build_effective_book, write_price_book
+from ledger.rating import Price
 from ledger.segment_reader import read_segment
 from policies.keys import key_hmac
+from policies.limits import NO_LIMITS, UsageLimits
 from policies.model import Policy
 from policies.snapshot import (
     KeyRecord,
+    ProjectRecord,
     Snapshot,
     Target,
     TenantRecord,
@@ -55,6 +59,17 @@ def local_upstream(name: str, base_url: str, **changes: Any) -> Upstream:
     return Upstream(**fields | changes)
 
 
+@dataclass(frozen=True, slots=True)
+class Governed:
+    """What limits acme, its project `web` and its key; `prices` by upstream and model."""
+
+    key: UsageLimits = NO_LIMITS
+    project: UsageLimits = NO_LIMITS
+    tenant: UsageLimits = NO_LIMITS
+    output_tokens_cap: int | None = None
+    prices: Mapping[tuple[str, str], Price] = field(default_factory=dict)
+
+
 class ProxyGateway:
     """`async with ProxyGateway(tmp_path, {...}) as gateway:` serves at `gateway.base_url`."""
 
@@ -71,9 +86,12 @@ class ProxyGateway:
         send_buffer_bytes: int = 0,
         default_upstream: str | None = None,
         clock: Clock | None = None,
+        environ: Mapping[str, str] | None = None,
+        governed: Governed | None = None,
     ) -> None:
         self.home = directory / "home"
-        self.settings = load_settings({"APEX_HOME": str(self.home)})
+        self.settings = load_settings({"APEX_HOME": str(self.home), **(environ or {})})
+        self._governed = governed or Governed()
         self._parts = (timeouts or Timeouts(), limits or Limits(), cache or CacheConfig())
         self._upstreams = upstreams
         first = next(iter(upstreams))
@@ -125,18 +143,21 @@ class ProxyGateway:
 
     def write_snapshot(self, number: int, **changes: Any) -> None:
         """Seal a snapshot the way the control process does; `changes` are fields of Snapshot."""
-        key_ring = load_key_ring(self.settings)
-        book = load_price_book()
-        books = self.home / "price-books"
-        books.mkdir(exist_ok=True)
-        target = books / f"{book.hash}.json"
-        if not target.exists():
-            target.write_bytes(_shipped_book())
+        self.home.mkdir(parents=True, exist_ok=True)
+        key_ring, governed = load_key_ring(self.settings), self._governed
+        document = build_effective_book(read_document(BOOK_PATH), governed.prices)
+        book_hash = write_price_book(document, self.home / "price-books")
         pepper = key_ring.pepper()
         keys = {
             name: KeyRecord(name, tenant, name, key_hmac(pepper, secret), {"team": tenant})
             for name, tenant, secret in (("app", "acme", API_KEY), ("web", "globex", OTHER_KEY))
         }
+        keys["app"] = replace(
+            keys["app"],
+            project="web",
+            limits=governed.key,
+            output_tokens_cap=governed.output_tokens_cap,
+        )
         timeouts, limits, cache = self._parts
         snapshot = Snapshot(
             number=number,
@@ -148,14 +169,17 @@ class ProxyGateway:
             keys_by_id=keys,
             keys_by_hmac=index_by_hmac(keys),
             tenants={
-                tenant: TenantRecord(tenant, self._policy.revision, None, is_demo=False)
-                for tenant in ("acme", "globex")
+                tenant: TenantRecord(
+                    tenant, self._policy.revision, None, is_demo=False, limits=limits_of_tenant
+                )
+                for tenant, limits_of_tenant in (("acme", governed.tenant), ("globex", NO_LIMITS))
             },
+            projects={("acme", "web"): ProjectRecord("acme", "web", {}, governed.project)},
             policies={self._policy.revision: self._policy},
             timeouts=timeouts,
             limits=limits,
             cache=cache,
-            price_book=book.hash,
+            price_book=book_hash,
         )
         changed = replace(snapshot, **changes)
         write_snapshot_file(self.home / "snapshot.sealed", changed, key_ring, SIGNER)
@@ -184,12 +208,6 @@ class ProxyGateway:
         finals = [e["request_id"] for e in events if e["kind"] == "end" and e["is_final"]]
         assert sorted(starts) == sorted(ends)
         assert sorted(finals) == sorted({request_id for request_id, _ in starts})
-
-
-def _shipped_book() -> bytes:
-    from config.prices.document import BOOK_PATH
-
-    return BOOK_PATH.read_bytes()
 
 
 async def _answers(port: int, task: asyncio.Task[None] | None) -> bool:

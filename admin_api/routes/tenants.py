@@ -15,6 +15,7 @@ from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
 from admin_api.resource_fields import (
     NAME_PATTERN,
+    Moment,
     changed_meanwhile,
     refuse_if_archived,
     refuse_if_declared,

@@ -49,6 +49,8 @@ class Preparer:
         self, ctx: RequestContext, target: Target, door: UpstreamDoor, caller: Mapping[str, str]
     ) -> Prepared:
         """Build the request of an attempt that is not open yet; raises UntranslatableError."""
+        if door.tenant and (ctx.key is None or door.tenant != ctx.key.tenant):
+            raise RuntimeError("a door of another tenant")  # never: targets are bound by tenant
         call_id = f"{ctx.request_id}.{ctx.attempts + 1}"
         name = (ctx.endpoint, target, ctx.is_streaming)
         ready = ctx.caller.heads.get(name) if ctx.caller is not None else None

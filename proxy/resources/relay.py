@@ -18,6 +18,7 @@ from policies.snapshot import Target
 from proxy.admission import Admission
 from proxy.context import RequestContext
 from proxy.errors import GatewayError
+from proxy.redaction import without_key
 from proxy.refusals import refusal_of
 from proxy.resources.answering import ResourceAnswer
 from proxy.resources.choosing import Choice, choose_upstream
@@ -70,7 +71,9 @@ class ResourceRelay:
         )
         if ctx.key is not None:
             check_model(ctx.key, ctx.endpoint, ctx.model)
-        choice = choose_upstream(ctx.live, ctx.model, self._pinned(ctx, path, incoming))
+        choice = await self._choose(ctx, path, incoming)
+        target = Target(choice.door.upstream.name, choice.model)
+        await self.admission.governor.admit_resource(ctx, request.method, target, path.text)
         owner = Owner(_tenant(ctx), choice.door.upstream.name, choice.model)
         lesson = Lesson(request.method, path, owner, self.ownership, self.admission.metrics)
         answer = ResourceAnswer(ctx, request, lesson, self.admission)
@@ -79,6 +82,16 @@ class ResourceRelay:
             return await self._answer_list(ctx, request, outgoing, answer)
         query = _passed_query(request.rel_url)
         return await answer.relay(await self._call(ctx, request, outgoing, query))
+
+    async def _choose(self, ctx: RequestContext, path: ResourcePath, incoming: Incoming) -> Choice:
+        """Choose the upstream; a call that nothing can serve counts as a request all the same."""
+        try:
+            pinned = self._pinned(ctx, path, incoming)
+            return choose_upstream(ctx.live, ctx.model, pinned, _tenant(ctx))
+        except GatewayError:
+            if ctx.key is not None:
+                await self.admission.governor.admit_free(ctx.key, ctx.live)
+            raise
 
     def _pinned(self, ctx: RequestContext, path: ResourcePath, incoming: Incoming) -> Owner | None:
         """Return where the call's objects live; 404 when one is not this tenant's."""
@@ -138,12 +151,12 @@ class ResourceRelay:
         end.upstream_request_id = reply.headers.get("x-request-id", "")[:128]
         end.first_byte_us = recorder.since_us(ctx)
         if not 200 <= reply.status < 300:
-            raise await self._refused(end, reply)
+            raise await self._refused(end, reply, door.upstream.api_key)
         return reply
 
-    async def _refused(self, end: AttemptEnd, reply: UpstreamReply) -> GatewayError:
+    async def _refused(self, end: AttemptEnd, reply: UpstreamReply, api_key: str) -> GatewayError:
         try:
-            body = await reply.read(LARGEST_ERROR_BYTES)
+            body = without_key(await reply.read(LARGEST_ERROR_BYTES), api_key)
         except UpstreamFault as fault:
             return _refusal(end, failure_of_fault(fault))
         finally:

@@ -5,6 +5,7 @@ is tested over the whole gateway in test_app.py.
 """
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from admin_api.app import build_admin_app
 from admin_api.context import AdminContext, DependencyState
+from admin_api.people.state import People
 from config.clock import Clock
 from config.metrics import Metrics
 from config.secrets import KeyRing, load_key_ring
-from config.settings import load_settings
+from config.settings import Settings, load_settings
 from ledger.price_book import load_price_book
 from policies.snapshot import Target
 from policies.tiers import load_tiers
@@ -36,6 +38,24 @@ MODELS = {"house": (Target("openai", "gpt-4o-mini"), Target("local", "llama"))}
 TOKEN = "an-admin-token-of-more-than-thirty-two-characters"
 
 
+class MovedClock(Clock):
+    """The real time, and as much later as a test wants it; what lasts stands still meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later_s = 0.0
+        self._made_at = super().monotonic()
+
+    def now(self) -> float:
+        return super().now() + self.later_s
+
+    def now_us(self) -> int:
+        return super().now_us() + round(self.later_s * 1_000_000)
+
+    def monotonic(self) -> float:
+        return self._made_at + self.later_s
+
+
 @dataclass(slots=True)
 class Admin:
     """A served admin application and what it was built from."""
@@ -48,6 +68,11 @@ class Admin:
     changes: asyncio.Event  # set by whatever changes what is stored
     revoked: list[str]  # ids of keys, as they were announced to the proxies
     key_ring: KeyRing
+    clock: MovedClock
+
+    @property
+    def people(self) -> People:
+        return self.context.people
 
     async def ask(
         self, path: str, method: str = "GET", headers: dict[str, str] | None = None, **options: Any
@@ -80,8 +105,24 @@ async def no_names() -> dict[str, str]:
     return {}
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database, to be copied: migrating takes as long as most tests here."""
+    path = tmp_path_factory.mktemp("sql") / "apex.db"
+    with asyncio.Runner() as runner:
+        runner.run(migrate_sql(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+def place_database(migrated: Path, settings: Settings) -> None:
+    """Where a home has none yet."""
+    database = settings.home / "apex.db"
+    if not database.exists():
+        shutil.copyfile(migrated, database)
+
+
 @pytest.fixture
-async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
+async def open_admin(tmp_path: Path, migrated: Path) -> AsyncIterator[OpenAdmin]:
     """Opens an admin application; the environment given is added to a plain one."""
     servers: list[TestServer] = []
     buses: list[BusServer] = []
@@ -89,12 +130,12 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
 
     async def open_one(**environ: str) -> Admin:
         settings = load_settings({"APEX_HOME": str(tmp_path / "home"), **environ})
-        clock = Clock()
+        clock = MovedClock()
         metrics = Metrics(settings.home / "run" / "metrics", "control")
         bus = BusServer(settings.home / "run" / "bus.sock")
         await bus.start()
         buses.append(bus)
-        await migrate_sql(settings.sql_url)
+        place_database(migrated, settings)
         engine = open_sql(settings.sql_url)
         engines.append(engine)
         changes = asyncio.Event()
@@ -120,6 +161,7 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
             key_names=no_names,
             check_dependencies=check_dependencies,
             sql=engine,
+            people=People(settings, load_key_ring(settings), clock),
             note_change=changes.set,
             key_ring=load_key_ring(settings),
             tiers=lambda: load_tiers({}),
@@ -128,10 +170,10 @@ async def open_admin(tmp_path: Path) -> AsyncIterator[OpenAdmin]:
             is_made_here=lambda tenant, key_id: (tenant, key_id) == ("acme", "made2day"),
         )
         server = TestServer(build_admin_app(context))
-        await server.start_server()
+        await server.start_server(access_log=None)  # as roles/control.py serves it
         servers.append(server)
         url = str(server.make_url("")).rstrip("/")
-        return Admin(url, bus, states, engine, context, changes, revoked, context.key_ring)
+        return Admin(url, bus, states, engine, context, changes, revoked, context.key_ring, clock)
 
     yield open_one
     for server in servers:

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
-from config.operator import OperatorConfig, describe_config, load_operator_config
+from config.operator import (
+    OperatorConfig,
+    describe_config,
+    is_loopback,
+    is_safe_url,
+    load_operator_config,
+)
 from config.yaml_loading import parse_yaml
 
 EXAMPLE = Path(__file__).parents[2] / "apex.example.yaml"
@@ -80,13 +86,18 @@ def test_example_shows_the_true_defaults() -> None:
     """Commented sections of defaults, uncommented, change nothing."""
     lines = EXAMPLE.read_text().splitlines()
     start = lines.index("# limits:")
-    prose = ("# The exact", "# Estimates")
+    prose = ("# The exact", "# Estimates", "# How people")
     text = "\n".join(
         line if line.startswith(prose) else line.removeprefix("# ") for line in lines[start:]
     )
-    shown, true = OperatorConfig.model_validate(parse_yaml(text, "x").data), OperatorConfig()
+    context = {"environ": {"GOOGLE_CLIENT_SECRET": "x"}}
+    data = parse_yaml(text, "x").data
+    shown, true = OperatorConfig.model_validate(data, context=context), OperatorConfig()
     assert (shown.limits, shown.cache) == (true.limits, true.cache)
     assert shown.estimates == true.estimates
+    declared = {"public_url", "issuers"}
+    assert shown.identity.model_dump(exclude=declared) == true.identity.model_dump(exclude=declared)
+    assert shown.identity.issuers["google"].algorithms == ("RS256",)
 
 
 def test_every_key_is_described() -> None:
@@ -217,3 +228,89 @@ def test_what_could_only_fail_at_the_first_call_is_refused_at_the_start(
     said, hinted = refuse(tmp_path, f"upstreams: {{u: {declared}}}\ndefault_upstream: u\n")
     assert message in said
     assert hint in hinted
+
+
+@pytest.mark.parametrize(
+    ("host", "is_local"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104  not bound here
+        ("::", False),
+        ("10.0.0.1", False),
+        ("localhost.example.com", False),
+    ],
+)
+def test_which_hosts_only_this_machine_reaches(host: str, is_local: bool) -> None:
+    assert is_loopback(host) is is_local
+
+
+@pytest.mark.parametrize(
+    ("url", "is_safe"),
+    [
+        ("https://accounts.google.com", True),
+        ("https://login.example.com:8443/realms/a", True),
+        ("http://127.0.0.1:9000", True),
+        ("http://localhost:9000/x", True),
+        ("http://accounts.google.com", False),
+        ("http://localhost.example.com", False),
+        ("https://", False),
+        ("https://user@example.com", False),
+        ("https://example.com/a?b", False),
+        ("https://example.com/#a", False),
+        ("https://example.com\\a", False),
+        ("https://example.com:0", False),
+        ("https://example.com:x", False),
+        ("ftp://example.com", False),
+        ("javascript:alert(1)", False),
+        ("https://exämple.com", False),
+        ("", False),
+    ],
+)
+def test_which_urls_nobody_reads_along(url: str, is_safe: bool) -> None:
+    assert is_safe_url(url) is is_safe
+
+
+def test_identity_defaults_are_the_documented_ones(tmp_path: Path) -> None:
+    identity = load(tmp_path, MOCK).identity
+    assert (identity.session_idle_s, identity.session_s) == (7200, 43_200)
+    assert (identity.access_token_s, identity.refresh_token_s) == (900, 2_592_000)
+    assert (identity.sign_up, identity.issuers, identity.public_url) == ("open", {}, None)
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("{public_url: 'http://apex.example.com'}", "identity.public_url: not an https origin"),
+        ("{public_url: 'https://apex.example.com/a'}", "identity.public_url: not an https origin"),
+        (
+            "{issuers: {x: {issuer: 'http://x.example.com', client_id: a, client_secret: b}}}",
+            "identity.issuers.x.issuer: no https URL",
+        ),
+        (
+            "{issuers: {x: {issuer: 'https://x.example.com', client_id: a, client_secret: b, "
+            "algorithms: [HS256]}}}",
+            "identity.issuers.x.algorithms",
+        ),
+        ("{access_token_s: 901}", "identity.access_token_s"),
+    ],
+)
+def test_an_identity_section_that_is_not_safe_is_refused(
+    tmp_path: Path, section: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, f"{MOCK}identity: {section}\n")
+    assert said in caught.value.message
+
+
+def test_an_issuer_takes_its_secret_from_the_environment(tmp_path: Path) -> None:
+    text = (
+        f"{MOCK}identity: {{issuers: {{google: {{issuer: 'https://accounts.google.com', "
+        "client_id: me, client_secret: env:GOOGLE_SECRET}}}\n"
+    )
+    identity = load(tmp_path, text, {"GOOGLE_SECRET": "very-secret"}).identity
+    assert identity.issuers["google"].client_secret == "very-secret"
+    assert identity.issuers["google"].algorithms == ("RS256",)
+    assert "very-secret" not in repr(identity)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigError
-from config.secrets import KeyRing, load_key_ring
+from config.secrets import KeyRing, load_key_ring, sealed_under
 from config.settings import Settings, load_settings
 
 ROOT = b"r" * 32
@@ -70,6 +70,69 @@ def test_every_flipped_byte_and_every_cut_is_noticed() -> None:
         for damaged in (bytes(flipped), sealed[:index]):
             with pytest.raises(ConfigError, match="cannot be opened"):
                 ring.unseal("snapshot", damaged)
+
+
+def test_what_an_older_master_key_sealed_still_opens() -> None:
+    ring = KeyRing(b"n" * 32, "k2", {"k1": ROOT})
+    old, new = KeyRing(ROOT).seal("snapshot", b"plain"), ring.seal("snapshot", b"plain")
+    assert (sealed_under(old), sealed_under(new), sealed_under(b"{}")) == ("k1", "k2", "")
+    assert ring.unseal("snapshot", old) == ring.unseal("snapshot", new) == b"plain"
+    with pytest.raises(ConfigError):
+        KeyRing(ROOT).unseal("snapshot", new)
+
+
+def test_peppers_are_known_by_the_id_of_their_master_key() -> None:
+    ring = KeyRing(b"n" * 32, "k2", {"k1": ROOT})
+    assert ring.pepper_of("k1") == KeyRing(ROOT).pepper()
+    assert ring.pepper_of("k2") == ring.pepper() != KeyRing(ROOT).pepper()
+    assert [ring.knows_pepper(each) for each in ("k1", "k2", "k3")] == [True, True, False]
+    with pytest.raises(ConfigError, match="'k3'"):
+        ring.pepper_of("k3")
+
+
+def stays(ring: KeyRing, tenant: str = "acme", epoch: str = "2026-11") -> list[bytes]:
+    """What a rotation must not change."""
+    return [ring.subject_key(tenant), ring.cache_key(tenant), ring.arm_salt(epoch),
+            ring.arm_salt(f"canary/{epoch}")]  # fmt: skip
+
+
+def test_what_figures_are_joined_by_stays_through_two_rotations() -> None:
+    first = KeyRing(ROOT)
+    before = stays(first)
+    both = KeyRing(b"n" * 32, "k2", {"k1": ROOT})
+    assert stays(both) == before, "as soon as the new key is set"
+    kept = both.keep({"k1", "k2"}, ["acme"], "2026-11")
+    assert stays(both.with_kept(kept)) == before, "after the rotation"
+    alone = KeyRing(b"n" * 32, "k2").with_kept(kept)
+    assert stays(alone) == before, "without the old key"
+    assert alone.pepper_of("k1") == first.pepper()
+    late = stays(alone, "initech", "2026-12")
+    assert stays(both.with_kept(kept), "initech", "2026-12") == late, "what came after is k2's"
+    third = KeyRing(b"t" * 32, "k3", {"k2": b"n" * 32}).with_kept(kept)
+    assert (stays(third), stays(third, "initech", "2026-12")) == (before, late)
+    again = third.keep({"k1", "k2", "k3"}, ["acme", "initech"], "2026-12")
+    last = KeyRing(b"t" * 32, "k3").with_kept(again)
+    assert stays(last)[:2] == before[:2]
+    assert stays(last, "initech", "2026-12") == late
+    assert last.pepper_of("k1") == first.pepper()
+    assert last.key_ids == ("k3",)
+
+
+def test_what_is_kept_is_not_shown() -> None:
+    kept = KeyRing(ROOT).keep({"k1"}, ["acme"], "2026-11")
+    assert all(
+        key.hex() not in repr(kept) and str(key) not in repr(kept) for key in kept.keys.values()
+    )
+
+
+def test_a_list_of_master_keys_is_a_ring(tmp_path: Path) -> None:
+    keys = f"k2:{'n' * 32},k1:{'m' * 32}"
+    ring = load_key_ring(settings_at(tmp_path, APEX_MASTER_KEYS=keys))
+    assert ring.key_ids == ("k2", "k1")
+    assert ring.pepper_of("k1") == KeyRing(b"m" * 32).pepper()
+    (tmp_path / "master.key").write_text(f"{keys}\n")
+    (tmp_path / "master.key").chmod(0o600)
+    assert load_key_ring(settings_at(tmp_path)).pepper() == ring.pepper(), "the file may be one too"
 
 
 def test_repr_shows_no_key() -> None:

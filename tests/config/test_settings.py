@@ -147,10 +147,35 @@ def test_development_allows_a_short_token_but_no_weak_root() -> None:
     assert "APEX_MASTER_KEY" in refuse({"APEX_MASTER_KEY": "dev"}).message
 
 
+def test_several_master_keys_are_named_by_their_ids() -> None:
+    keys = load_settings({"APEX_MASTER_KEYS": f"k2:{SECRET}, k1:{SECRET[::-1]}"}).master_keys
+    assert keys == (("k2", SECRET), ("k1", SECRET[::-1]))
+    assert load_settings({}).master_keys == ()
+    production = {"APEX_ENVIRONMENT": "production", "APEX_ADMIN_TOKEN": SECRET}
+    assert load_settings({**production, "APEX_MASTER_KEYS": f"k7:{SECRET}"}).master_keys
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [SECRET, f"k1:{SECRET},k1:{SECRET}", "k1:short", f":{SECRET}", f"K 1:{SECRET}",
+     ",".join(f"k{number}:{SECRET}" for number in range(9))],
+)  # fmt: skip
+def test_odd_lists_of_master_keys_are_refused_unshown(keys: str) -> None:
+    error = refuse({"APEX_MASTER_KEYS": keys})
+    assert error.message.startswith("APEX_MASTER_KEYS")
+    assert SECRET not in str(error)
+    assert error.hint
+
+
+def test_one_way_of_setting_the_master_key() -> None:
+    error = refuse({"APEX_MASTER_KEYS": f"k2:{SECRET}", "APEX_MASTER_KEY": SECRET})
+    assert "both set" in error.message
+
+
 def test_repr_shows_no_secret() -> None:
     settings = load_settings(
         {
-            "APEX_MASTER_KEY": SECRET,
+            "APEX_MASTER_KEYS": f"k2:{SECRET}",
             "APEX_ADMIN_TOKEN": SECRET,
             "APEX_SQL_URL": f"postgresql+asyncpg://u:{SECRET}@db/apex",
             "OPENAI_API_KEY": SECRET,
@@ -162,7 +187,7 @@ def test_repr_shows_no_secret() -> None:
 
 def test_every_setting_is_described() -> None:
     described = describe_settings()
-    assert len(described) == 16
+    assert len({name for name, _, _ in described}) == len(described) > 15
     assert all(name.startswith("APEX_") and meaning for name, _, meaning in described)
 
 

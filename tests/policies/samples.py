@@ -5,10 +5,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from config.operator_model import CacheConfig, Limits, Timeouts
+from config.secrets import KeptKeys
 from policies.limits import PERIODS, Budget, Rates, UsageLimits
 from policies.model import Policy
 from policies.snapshot import (
+    Credential,
     KeyRecord,
+    OwnUpstream,
     ProjectRecord,
     Snapshot,
     Target,
@@ -97,6 +100,19 @@ keys = st.builds(
     expires_at=st.none() | st.floats(0, 1e10),
     limits=limits,
     output_tokens_cap=counts,
+    pepper_id=text,
+)
+kept_keys = st.builds(
+    KeptKeys,
+    base=text,
+    keys=st.dictionaries(text, st.binary(min_size=32, max_size=32), max_size=2),
+)
+credentials = st.builds(Credential, tenant=text, provider=text, host=text, api_key=text)
+own_upstreams = st.builds(
+    OwnUpstream,
+    tenant=text,
+    upstream=upstreams,
+    models=st.dictionaries(text, text, max_size=2),
 )
 projects = st.builds(
     ProjectRecord, tenant=text, name=text, tags=st.dictionaries(text, text), limits=limits
@@ -132,4 +148,8 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         limits=Limits(max_concurrent_requests=draw(st.integers(1, 1000))),
         cache=CacheConfig(max_bytes=draw(st.integers(0, 10**9))),
         price_book=draw(text),
+        pepper_id=draw(text),
+        kept_keys=draw(kept_keys),
+        credentials=tuple(draw(st.lists(credentials, max_size=2))),
+        own_upstreams=tuple(draw(st.lists(own_upstreams, max_size=2))),
     )

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from config.secrets import KeyRing
 from policies.limits import Rates, UsageLimits, dump_limits
 from policies.records import (
     EXPIRED_KEPT_S,
@@ -35,7 +36,7 @@ def chosen(*rows: dict[str, Any]) -> list[str]:
     project = {"tenant": "acme", "name": "open", "tags": {"own": "0", "team": "s"}, "limits": None,
                "archived_at": None}  # fmt: skip
     projects = project_records([project, {**project, "name": "x", "archived_at": at(1)}], tenants)
-    records = KeySelection(tenants, projects, "k1", NOW).records(rows)
+    records = KeySelection(tenants, projects, KeyRing(b"m" * 32), NOW).records(rows)
     return [f"{key.name} {sorted(key.tags.items())}" for key in records.values()]
 
 
@@ -72,10 +73,11 @@ def test_a_record_is_made_anew_only_when_its_row_or_project_changed() -> None:
     project = {"tenant": "acme", "name": "p", "tags": {"a": "1"}, "limits": None,
                "archived_at": None}  # fmt: skip
     known: Known = {}
+    key_ring = KeyRing(b"m" * 32)
 
     def records(row: dict[str, Any], tags: dict[str, str]) -> dict[str, KeyRecord]:
         projects = project_records([{**project, "tags": tags}], tenants)
-        return KeySelection(tenants, projects, "k1", NOW, known).records([row])
+        return KeySelection(tenants, projects, key_ring, NOW, known).records([row])
 
     row = key_row(project="p")
     (first,) = records(row, {"a": "1"}).values()

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.keys import generate_key
-from policies.snapshot import Snapshot
+from config.secrets import KeyRing
+from policies.keys import generate_key, key_hmac
+from policies.snapshot import KeyRecord, Snapshot
 from proxy.auth import LONGEST_TOKEN_CHARACTERS, bearer_of, identify
 from proxy.errors import GatewayError
 from tests.proxy.samples import KEY_RING, SECRET, key_record, request_headers, snapshot_with
 
-PEPPER = KEY_RING.pepper()
+PEPPER = {"": KEY_RING.pepper()}
 
 
 def refused(snapshot: Snapshot, *pairs: tuple[str, str]) -> GatewayError:
@@ -52,6 +53,24 @@ def test_a_generated_key_is_known_by_its_id_and_its_secret() -> None:
     assert refused(snapshot, ("api-key", other.secret)).code == "invalid_api_key"
 
 
+def test_keys_of_an_older_master_key_are_checked_under_its_pepper() -> None:
+    old, new = generate_key(), generate_key()
+    ring = KeyRing(b"n" * 32, "k2", {"k1": b"o" * 32})
+    records = [
+        KeyRecord(key.key_id, "acme", key.key_id, digest, {}, pepper_id=pepper_id)
+        for key, pepper_id in ((old, "k1"), (new, "k2"))
+        for digest in [key_hmac(ring.pepper_of(pepper_id), key.secret)]
+    ]
+    snapshot = snapshot_with(*records)
+    peppers = {"": ring.pepper(), "k1": ring.pepper_of("k1"), "k2": ring.pepper_of("k2")}
+    for key in (old, new):
+        found = identify(request_headers(("api-key", key.secret)), snapshot, peppers)
+        assert found.key_id == key.key_id
+        swapped = {**peppers, "k1": peppers["k2"], "k2": peppers["k1"]}
+        with pytest.raises(GatewayError):
+            identify(request_headers(("api-key", key.secret)), snapshot, swapped)
+
+
 def test_a_known_id_with_another_secret_is_refused() -> None:
     mine = generate_key()
     forged = snapshot_with(key_record(mine.key_id, secret="the-secret-of-somebody-else-entirely"))
@@ -69,7 +88,7 @@ def test_an_operators_secret_may_look_like_one_of_ours() -> None:
 
 def test_another_pepper_knows_nobody() -> None:
     with pytest.raises(GatewayError):
-        identify(request_headers(("api-key", SECRET)), snapshot_with(), b"another pepper")
+        identify(request_headers(("api-key", SECRET)), snapshot_with(), {"": b"another pepper"})
 
 
 @pytest.mark.parametrize(

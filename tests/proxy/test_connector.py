@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from config.errors import ConfigError
+from config.public_addresses import is_public_address
 from proxy.connector import (
     ForbiddenAddressError,
     GuardedResolver,
     check_upstream_url,
-    is_public_address,
     open_public_socket,
     open_session,
 )

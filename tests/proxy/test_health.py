@@ -39,10 +39,12 @@ async def test_without_control_it_is_degraded_and_ready(
     assert set(dependencies) == {
         "snapshot",
         "control",
+        "kv",
         "usage_log",
         "upstreams",
         "translations",
     }
+    assert dependencies["kv"] == {"status": "ok"}
     assert dependencies["control"] == {"status": "away"}
     assert dependencies["snapshot"]["number"] == 1
     assert dependencies["snapshot"]["age_s"] > 0

@@ -14,19 +14,19 @@ from proxy.models import (
     model_document,
     unknown_model,
 )
-from tests.proxy.samples import key_record, snapshot_with
+from proxy.scopes import visible_models
+from tests.proxy.samples import key_record
 
 MODELS = {
     "gpt-4o-mini": (Target("openai", "gpt-4o-mini"),),
     "meta/llama-3": (Target("openai", "llama"),),
     "gpt-4o": (Target("openai", "gpt-4o"), Target("openai", "x")),
 }
-SNAPSHOT = snapshot_with(models=MODELS)
-KEY = key_record()
+BUILT_AT = 1.5
 
 
 def test_the_list_is_in_order_and_in_shape() -> None:
-    document = list_document(SNAPSHOT, KEY)
+    document = list_document(MODELS, BUILT_AT)
     assert document["object"] == "list"
     assert [model["id"] for model in document["data"]] == ["gpt-4o", "gpt-4o-mini", "meta/llama-3"]
     assert document["data"][0] == {
@@ -38,13 +38,13 @@ def test_the_list_is_in_order_and_in_shape() -> None:
 
 
 def test_names_with_slashes_are_names() -> None:
-    assert model_document(SNAPSHOT, KEY, "meta/llama-3")["id"] == "meta/llama-3"
+    assert model_document(MODELS, "meta/llama-3", BUILT_AT)["id"] == "meta/llama-3"
 
 
 @pytest.mark.parametrize("name", ["gpt-4o-mni", "GPT-4O-MINI"])
 def test_an_unknown_model_gets_a_404_with_its_neighbours(name: str) -> None:
     with pytest.raises(GatewayError) as caught:
-        model_document(SNAPSHOT, KEY, name)
+        model_document(MODELS, name, BUILT_AT)
     error = caught.value
     assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
     assert "gpt-4o-mini" in error.message
@@ -56,7 +56,7 @@ def test_an_unknown_model_gets_a_404_with_its_neighbours(name: str) -> None:
 def test_only_the_exact_name_is_served(name: str) -> None:
     """B4: paths, fragments and look-alike letters name no model."""
     with pytest.raises(GatewayError):
-        model_document(SNAPSHOT, KEY, name)
+        model_document(MODELS, name, BUILT_AT)
 
 
 def test_a_name_like_no_other_points_to_the_list() -> None:
@@ -76,14 +76,13 @@ def test_control_characters_in_a_name_are_escaped() -> None:
 
 
 def test_a_key_sees_the_models_it_may_use_in_every_shape() -> None:
-    key = replace(KEY, models=("gpt-4o", "meta/*"))
     allowed = ["gpt-4o", "meta/llama-3"]
-    assert [each["id"] for each in list_document(SNAPSHOT, key)["data"]] == allowed
-    assert [each["id"] for each in anthropic_list(SNAPSHOT, key)["data"]] == allowed
-    names = [each["name"] for each in gemini_list(SNAPSHOT, key)["models"]]
+    key = replace(key_record(), models=("gpt-4o", "meta/*"))
+    models = {name: MODELS[name] for name in visible_models(MODELS, key)}
+    assert [each["id"] for each in list_document(models, BUILT_AT)["data"]] == allowed
+    assert [each["id"] for each in anthropic_list(models, BUILT_AT)["data"]] == allowed
+    names = [each["name"] for each in gemini_list(models)["models"]]
     assert names == [f"models/{name}" for name in allowed]
-    assert model_document(SNAPSHOT, key, "meta/llama-3")["id"] == "meta/llama-3"
     with pytest.raises(GatewayError) as caught:
-        model_document(SNAPSHOT, key, "gpt-4o-mini")
-    assert (caught.value.status, caught.value.code) == (404, "model_not_found")
+        model_document(models, "gpt-4o-mini", BUILT_AT)
     assert "gpt-4o-mini" not in caught.value.message.partition(" is not served")[2]

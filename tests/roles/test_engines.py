@@ -19,9 +19,32 @@ def test_the_embedded_engines_and_clickhouse_are_served(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["redis://h:6379/0", "rediss://h", "redis+cluster://h1:6379,h2:6379"]
+)
+def test_redis_and_its_clusters_are_served_and_divide_nothing(tmp_path: Path, url: str) -> None:
+    served = settings(tmp_path, APEX_KV_URL=url, APEX_WORKERS="2")
+    check_engines(served)
+    assert not has_divided_caches(served)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://u:secret@host:port/0",
+        "redis+cluster://u:secret@a:6379,,b:6379",
+        "redis://u:secret@:6379",
+        "redis://host:99999",
+    ],
+)
+def test_a_kv_server_that_cannot_be_is_refused_at_the_start(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match="APEX_KV_URL") as caught:
+        check_engines(settings(tmp_path, APEX_KV_URL=url))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("name", "url"),
     [
-        ("APEX_KV_URL", "redis://127.0.0.1:6379"),
         ("APEX_SQL_URL", "postgresql+asyncpg://u:secret@h/n"),
     ],
 )

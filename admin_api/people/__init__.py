@@ -1,0 +1,1 @@
+"""People: how they sign in, prove it again, and hand a part of it to their programs."""
