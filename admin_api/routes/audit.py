@@ -10,9 +10,9 @@ from pydantic import BaseModel, Field
 
 from admin_api.calls import Answer, Call, Route, Strict
 from admin_api.errors import AdminError
-from admin_api.moments import Moment
 from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
+from admin_api.resource_fields import Moment
 from policies.audit import AuditFilter, list_audit, read_chain
 
 NDJSON = "application/x-ndjson"

@@ -10,7 +10,6 @@ from sqlalchemy.exc import IntegrityError
 from admin_api.calls import Answer, Call, Route, Strict, unknown_tenant
 from admin_api.changes import Change, change, check_version
 from admin_api.errors import AdminError
-from admin_api.moments import Moment
 from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
 from admin_api.resource_fields import (
