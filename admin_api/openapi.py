@@ -102,8 +102,9 @@ def path_of(pattern: str) -> str:
 
 
 def operation_id(route: Route) -> str:
-    """Such as tenants_list_all: the module of the handler, and its name."""
-    return f"{_tag_of(route)}_{route.handler.__name__}"
+    """Such as tenants_list_all: the module of the handler, its name, and whose thing it is."""
+    whose = "_of_tenant" if "{tenant}/" in route.path else ""
+    return f"{_tag_of(route)}_{route.handler.__name__}{whose}"
 
 
 def _tag_of(route: Route) -> str:

@@ -116,7 +116,8 @@ def report(events: int, rows: list[tuple[str, list[float]]], tries: int) -> str:
         "# Reads of the admin API over ten million events",
         "",
         f"{events:,} events of {DAYS} days in the embedded store, {tries} tries of each route over"
-        f" one connection, {os.cpu_count()} cores, Python {platform.python_version()}."
+        f" one connection, {os.cpu_count()} cores at a load average of {os.getloadavg()[0]:.1f}"
+        f" (at rest below 1), Python {platform.python_version()}."
         " Milliseconds from request to the whole answer. Made by `bench/admin_reads.py`.",
         "",
         "| read | p50 | p95 | most |",

@@ -5,7 +5,6 @@ characters and its moments.
 """
 
 import re
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -17,7 +16,7 @@ from admin_api.declared_rows import check_tenant, name_taken, not_found, refuse_
 from admin_api.errors import AdminError
 from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
-from admin_api.resource_fields import changed_meanwhile
+from admin_api.resource_fields import Moment, changed_meanwhile
 from config.provider_hosts import default_host, needs_host
 from config.provider_kinds import KNOWN_KINDS
 from policies.credential_store import (
@@ -76,9 +75,9 @@ class Credential(BaseModel):
     host: str
     last4: str = Field(description="Empty for secrets of less than 16 characters.")
     version: int
-    created_at: datetime
-    rotated_at: datetime | None
-    updated_at: datetime | None
+    created_at: Moment
+    rotated_at: Moment | None
+    updated_at: Moment | None
 
 
 async def list_all(call: Call) -> Answer:

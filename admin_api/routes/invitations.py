@@ -1,6 +1,5 @@
 """/admin/v1/tenants/{tenant}/invitations: how people join, by a link."""
 
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -13,6 +12,7 @@ from admin_api.people import invitation_store as store
 from admin_api.people.moments import moment_of
 from admin_api.people.oidc import is_address
 from admin_api.permissions import Permission, Role
+from admin_api.resource_fields import Moment
 from admin_api.routes.members import check_may_grant
 from policies.tenant_store import find_tenant
 
@@ -43,10 +43,10 @@ class Invitation(BaseModel):
     email: str
     role: Role
     invited_by: str
-    created_at: datetime
-    expires_at: datetime
-    accepted_at: datetime | None
-    revoked_at: datetime | None
+    created_at: Moment
+    expires_at: Moment
+    accepted_at: Moment | None
+    revoked_at: Moment | None
 
 
 class MadeInvitation(Invitation):

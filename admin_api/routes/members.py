@@ -1,7 +1,5 @@
 """/admin/v1/tenants/{tenant}/members: who is what to a tenant. People join by invitation."""
 
-from datetime import datetime
-
 from pydantic import BaseModel, Field
 
 from admin_api.calls import Answer, Call, Route, Strict
@@ -20,6 +18,7 @@ from admin_api.people.member_store import (
 from admin_api.people.moments import moment_of
 from admin_api.people.sessions import revoke_everything
 from admin_api.permissions import Permission, Role, may_grant
+from admin_api.resource_fields import Moment
 
 
 class MemberChange(Strict):
@@ -36,8 +35,8 @@ class Member(BaseModel):
     display_name: str
     role: Role
     version: int
-    created_at: datetime
-    last_login_at: datetime | None
+    created_at: Moment
+    last_login_at: Moment | None
 
 
 async def list_all(call: Call) -> Answer:

@@ -3,7 +3,6 @@
 Prices are set at /admin/v1/prices; a tenant's own models are those its own upstreams list.
 """
 
-from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -14,7 +13,7 @@ from admin_api.changes import change, check_version
 from admin_api.declared_rows import name_taken, not_found
 from admin_api.errors import AdminError
 from admin_api.permissions import Permission
-from admin_api.resource_fields import changed_meanwhile, refuse_if_declared
+from admin_api.resource_fields import Moment, changed_meanwhile, refuse_if_declared
 from config.errors import suggest
 from config.operator_model import ModelName
 from policies.document_store import (
@@ -61,8 +60,8 @@ class StoredModel(BaseModel):
     upstreams: list[dict[str, Any]]
     managed_by: Literal["file", "api"] = Field(description="file: apex.yaml, read-only here.")
     version: int
-    created_at: datetime
-    updated_at: datetime | None
+    created_at: Moment
+    updated_at: Moment | None
 
 
 async def make(call: Call) -> Answer:

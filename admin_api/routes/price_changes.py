@@ -3,7 +3,6 @@
 A price is per million tokens; what looks like one per token or per thousand is refused.
 """
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ from admin_api.declared_rows import name_taken, not_found
 from admin_api.errors import AdminError
 from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
-from admin_api.resource_fields import changed_meanwhile, refuse_if_declared
+from admin_api.resource_fields import Moment, changed_meanwhile, refuse_if_declared
 from config.operator_model import ModelName, PerMillionUsd
 from config.provider_hosts import host_of
 from ledger.price_book import declared_price
@@ -74,8 +73,8 @@ class StoredPrice(BaseModel):
     citation: str
     managed_by: Literal["file", "api"] = Field(description="file: apex.yaml, read-only here.")
     version: int
-    created_at: datetime
-    updated_at: datetime | None
+    created_at: Moment
+    updated_at: Moment | None
 
 
 async def list_all(call: Call) -> Answer:

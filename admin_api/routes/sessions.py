@@ -1,7 +1,5 @@
 """/admin/v1/sessions: where the caller is signed in; and the change of keys that sign tokens."""
 
-from datetime import datetime
-
 from pydantic import BaseModel, Field
 
 from admin_api.calls import Answer, Call, Route, Strict
@@ -11,6 +9,7 @@ from admin_api.people.moments import moment_of
 from admin_api.people.sessions import ID_CHARACTERS, Row, list_sessions, revoke_session
 from admin_api.people.signing_keys import rotate
 from admin_api.permissions import Permission
+from admin_api.resource_fields import Moment
 
 
 class Session(BaseModel):
@@ -18,9 +17,9 @@ class Session(BaseModel):
 
     session_id: str
     has_second_factor: bool
-    created_at: datetime
-    seen_at: datetime
-    expires_at: datetime
+    created_at: Moment
+    seen_at: Moment
+    expires_at: Moment
 
 
 class Sessions(BaseModel):

@@ -5,7 +5,6 @@ and lists the models it serves.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -22,7 +21,7 @@ from admin_api.declared_rows import (
 from admin_api.errors import AdminError
 from admin_api.paging import Page, PageQuery, page_of, position_of
 from admin_api.permissions import Permission
-from admin_api.resource_fields import changed_meanwhile, refuse_if_declared
+from admin_api.resource_fields import Moment, changed_meanwhile, refuse_if_declared
 from config.errors import ConfigError
 from config.provider_hosts import host_of
 from policies.document_store import (
@@ -68,8 +67,8 @@ class Upstream(BaseModel):
     models: dict[str, str]
     managed_by: Literal["file", "api"] = Field(description="file: apex.yaml, read-only here.")
     version: int
-    created_at: datetime
-    updated_at: datetime | None
+    created_at: Moment
+    updated_at: Moment | None
 
 
 async def list_all(call: Call) -> Answer:

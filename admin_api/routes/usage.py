@@ -1,8 +1,8 @@
 """GET /admin/v1/usage: requests, tokens and cost by one dimension, up to this very moment."""
 
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from admin_api.calls import Answer, Call, Route, Strict
 from admin_api.context import UsageStore
@@ -16,8 +16,6 @@ GroupBy = Literal[
 ]  # fmt: skip
 GROUPS: tuple[GroupBy, ...] = get_args(GroupBy)
 Usd = str | None  # decimal text; None: unknown
-# Dates and instants of ISO 8601; a plus sign that was not encoded arrives as a space.
-MOMENT = r"^$|^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+ -]\d{2}:?\d{2})?)?$"
 
 
 class UsageQuery(Strict):
@@ -25,10 +23,10 @@ class UsageQuery(Strict):
 
     group_by: GroupBy = Field(default="model", description="One row for each of these.")
     since: str = Field(
-        default="", alias="from", pattern=MOMENT, description="First moment, ISO 8601, UTC."
+        default="", alias="from", max_length=40, description="First moment, ISO 8601, UTC."
     )
     until: str = Field(
-        default="", alias="to", pattern=MOMENT, description="End of the period, not in it."
+        default="", alias="to", max_length=40, description="End of the period, not in it."
     )
     tenant: str = Field(default="", max_length=64, description="Only this tenant's.")
 
@@ -65,11 +63,16 @@ class UsageFigures(BaseModel):
     estimated_usd: Usd = Field(description="Estimated of unknown usage; in no other amount.")
 
 
+# Checked by nobody on the way out: there may be thousands, and the dimension comes first in each.
+_FIGURES = UsageFigures.model_json_schema()
+Row = Annotated[dict[str, Any], WithJsonSchema(_FIGURES)]
+
+
 class Usage(BaseModel):
     """Rows name their group in a field of the dimension's name; by tag they overlap."""
 
-    rows: list[UsageFigures]
-    totals: UsageFigures
+    rows: list[Row]
+    totals: Row
 
 
 async def show_usage(call: Call) -> Answer:

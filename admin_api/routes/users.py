@@ -1,7 +1,6 @@
 """/admin/v1/users: everybody who ever signed in, for the operator to lock out and to let in."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +15,7 @@ from admin_api.people.moments import moment_of
 from admin_api.people.second_factor import remove
 from admin_api.people.sessions import revoke_everything
 from admin_api.permissions import Permission
+from admin_api.resource_fields import Moment
 from storage.tables import users
 
 
@@ -37,9 +37,9 @@ class User(BaseModel):
     email: str
     display_name: str
     has_second_factor: bool
-    created_at: datetime
-    last_login_at: datetime | None
-    disabled_at: datetime | None
+    created_at: Moment
+    last_login_at: Moment | None
+    disabled_at: Moment | None
 
 
 async def list_all(call: Call) -> Answer:

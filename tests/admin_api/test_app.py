@@ -93,7 +93,7 @@ async def test_a_period_is_half_open_and_in_utc(gateway: Gateway) -> None:
         ("group_by=modle", "invalid_query", "did you mean model?"),
         ("group_by=", "invalid_query", f"group_by is one of {', '.join(GROUPS)}"),
         ("groupby=model", "invalid_query", "did you mean group_by?"),
-        ("from=yesterday", "invalid_query", "openapi.json"),
+        ("from=yesterday", "invalid_period", "2026-11-01"),
         ("from=2026-02-31", "invalid_period", "2026-11-01"),
         ("from=2026-02-01&to=2026-01-01", "invalid_period", "half-open"),
     ],

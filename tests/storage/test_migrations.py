@@ -43,6 +43,7 @@ async def test_every_field_of_an_event_has_its_column(embedded: Columnar) -> Non
     assert columns - events == {
         *("event_id", "start_id", "at", "writer", "segment", "log_offset", "next_offset"),
         *("cost_picousd", "price_state", "gross_baseline_picousd", "baseline_price_state"),
+        "figures",
     }
 
 

@@ -89,3 +89,5 @@ ORDER BY (kind, tenant, at_us, event_id);
 CREATE TABLE IF NOT EXISTS usage_late_ends (start_id UUID) ENGINE = ReplacingMergeTree ORDER BY start_id;
 ALTER TABLE usage_events ADD INDEX IF NOT EXISTS by_start start_id TYPE bloom_filter GRANULARITY 1;
 ALTER TABLE usage_events MATERIALIZE INDEX by_start;
+-- In the background, for what was stored before; until then it is worked out when it is read.
+ALTER TABLE usage_events MATERIALIZE COLUMN figures;
