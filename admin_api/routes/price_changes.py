@@ -32,7 +32,7 @@ from policies.document_store import (
 )
 
 MOST_TIMES = 50  # dearer or cheaper than the list: then somebody mistook the unit
-SEPARATOR = "\0"
+SEPARATOR = "\n"  # in no name
 
 
 class PriceChange(Strict):
