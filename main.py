@@ -171,6 +171,7 @@ VERBS = (
     ),
     Verb("purge", "roles.reports:run_purge", "empty the exact cache", _add_purge_arguments),
     Verb("control", "roles.control:run", None, _add_child_arguments),
+    Verb("companion", "roles.companion:run", None, _add_child_arguments),
     Verb("check-config", "roles.checking:run", None),
     Verb("prepare", "roles.prepare:run", None, _add_child_arguments),
 )

@@ -23,7 +23,7 @@ LogFormat = Literal["text", "json"]
 ENVIRONMENTS: tuple[Environment, ...] = ("development", "staging", "production")
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 SQL_SCHEMES = ("sqlite+aiosqlite", "postgresql+asyncpg")
-COLUMNAR_SCHEMES = ("chdb", "clickhouse")
+COLUMNAR_SCHEMES = ("chdb", "clickhouse", "clickhouses")
 KV_SCHEMES = ("memory", "redis")
 
 # (name, default as the docs show it, meaning): the whole public contract of the environment.
@@ -46,12 +46,17 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     (
         "APEX_COLUMNAR_URL",
         "chdb://{home}/columnar",
-        "Usage events: chdb:///directory or clickhouse://user@host:8123/name.",
+        "Usage events: chdb:///directory or clickhouse://user@host:8123/name (clickhouses: TLS).",
     ),
     (
         "APEX_KV_URL",
         "memory://",
         "Caches and limits: memory:// (per process) or redis://host:6379.",
+    ),
+    (
+        "APEX_MAX_STALE_S",
+        "86400",
+        "Seconds that a snapshot SQL confirmed last may serve a start while SQL is away.",
     ),
     (
         "APEX_ENVIRONMENT",
@@ -100,6 +105,7 @@ class Settings:
     sql_url: str = field(repr=False)  # may carry a password, as the next two
     columnar_url: str = field(repr=False)
     kv_url: str = field(repr=False)
+    max_stale_s: int
     environment: Environment
     admin_token: str | None = field(repr=False)
     master_key: str | None = field(repr=False)
@@ -107,6 +113,21 @@ class Settings:
     clock_scale: float
     clock_origin: ClockOrigin | None
     environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def has_sql_server(self) -> bool:
+        """Whether SQL is a server with other writers, as opposed to a file of one process."""
+        return not self.sql_url.startswith("sqlite")
+
+    @property
+    def has_columnar_server(self) -> bool:
+        """Whether usage goes to a server, as opposed to a directory of one process."""
+        return not self.columnar_url.startswith("chdb")
+
+    @property
+    def has_server(self) -> bool:
+        """Whether either is one: lone proxies then need a process that speaks to it."""
+        return self.has_sql_server or self.has_columnar_server
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -129,6 +150,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             environ, "APEX_COLUMNAR_URL", f"chdb://{home}/columnar", COLUMNAR_SCHEMES
         ),
         kv_url=_url(environ, "APEX_KV_URL", "memory://", KV_SCHEMES),
+        max_stale_s=_integer(environ, "APEX_MAX_STALE_S", 86_400, (0, 31_536_000)),
         environment=cast(Environment, _choice(environ, "APEX_ENVIRONMENT", ENVIRONMENTS)),
         admin_token=_text(environ, "APEX_ADMIN_TOKEN"),
         master_key=_text(environ, "APEX_MASTER_KEY"),

@@ -28,12 +28,13 @@ from roles.admin_token import load_admin_token
 from roles.bus_server import BusServer
 from roles.listening import adopt_socket
 from roles.loop import run_on_fast_loop, stop_event_on
-from roles.readiness import Readiness
+from roles.readiness import Readiness, SqlProbe
 from roles.reporting import Reporter
 from roles.snapshot_keeper import KeptSnapshot, SnapshotKeeper, needs_mock
+from roles.sql_follower import SqlFollower
 from roles.usage_store import UsageStore
-from storage.migrations import migrate_sql
 from storage.sql import open_sql
+from storage.sql_errors import SqlAwayError
 
 METRICS_INTERVAL_S = 1.0
 
@@ -69,8 +70,12 @@ async def _serve(
 class ControlProcess:
     """Everything the control process owns, and the order in which it comes up."""
 
-    def __init__(self, settings: Settings, mock_url: str, reporter: Reporter) -> None:
+    def __init__(
+        self, settings: Settings, mock_url: str, reporter: Reporter, *, has_proxies: bool = True
+    ) -> None:
+        """`has_proxies`: this host's, whose segments are shipped here; False for `admin` alone."""
         self._settings = settings
+        self._has_proxies = has_proxies
         self._reporter = reporter
         self._clock = Clock.of(settings)
         self._tasks = TaskOwner()
@@ -78,20 +83,33 @@ class ControlProcess:
         self._engine = open_sql(settings.sql_url)
         self._bus = BusServer(places.bus_path(settings))
         key_ring = load_key_ring(settings)
-        self._usage = UsageStore(settings, self._clock, self._metrics, key_ring)
+        self._usage = UsageStore(
+            settings, self._clock, self._metrics, key_ring, is_shipping=has_proxies
+        )
         self._keeper = SnapshotKeeper(settings, key_ring, self._engine, self._clock, mock_url)
+        self._follower = SqlFollower(settings, self._engine, self._take_configuration)
+        self._taking = asyncio.Lock()
         self._kept: KeptSnapshot | None = None
         self._book: PriceBook | None = None
         self._reload_wanted = asyncio.Event()
 
     async def start(self) -> None:
-        """SQL store, snapshot, bus: what the proxies need. ConfigError refuses the start."""
-        await migrate_sql(self._settings.sql_url)
-        await self._take_configuration()
+        """SQL store, snapshot, bus: what the proxies need. ConfigError refuses the start.
+
+        Without SQL the last snapshot serves, if it is fresh; its news are taken when SQL is back.
+        """
+        try:
+            await self._follower.look()
+        except SqlAwayError as error:
+            kept = self._keeper.take_last(error)
+            self._report_operator(needs_mock(kept.snapshot), kept.snapshot.limits.drain_s)
+            self._publish(kept, [])
+            self._follower.note_trouble(error)
         await self._bus.start()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
         self._tasks.start(self._reload_forever(), "reload")
+        self._tasks.start(self._follower.run(), "follow SQL")
         self._tasks.start(self._flush_metrics_forever(), "metrics")
 
     async def run(self, opened: socket.socket, stop: asyncio.Event) -> None:
@@ -109,12 +127,16 @@ class ControlProcess:
         self._metrics.flush()
 
     async def _take_configuration(self) -> None:
-        """Bring snapshot and price book in line with apex.yaml, and tell everyone."""
-        operator = self._keeper.load_operator()
-        self._reporter.report(
-            "operator", needs_mock=needs_mock(operator), drain_s=operator.limits.drain_s
-        )
-        kept = await self._keeper.refresh(operator)
+        """Bring snapshot and price book in line with apex.yaml and SQL, and tell everyone."""
+        async with self._taking:
+            operator = self._keeper.load_operator()
+            self._report_operator(needs_mock(operator), operator.limits.drain_s)
+            self._publish(await self._keeper.refresh(operator), list(operator.models))
+
+    def _report_operator(self, needs: bool, drain_s: float) -> None:
+        self._reporter.report("operator", needs_mock=needs, drain_s=drain_s)
+
+    def _publish(self, kept: KeptSnapshot, declared_models: list[str]) -> None:
         snapshot = kept.snapshot
         books = places.price_books_directory(self._settings)
         self._book = load_price_book(books / f"{snapshot.price_book}.json")
@@ -126,7 +148,7 @@ class ControlProcess:
             number=snapshot.number,
             default_upstream=snapshot.default_upstream,
             upstreams={name: each.kind for name, each in snapshot.upstreams.items()},
-            models=list(operator.models),
+            models=declared_models,
             tenants=list(snapshot.tenants),
             has_demo=any(tenant.is_demo for tenant in snapshot.tenants.values()),
             new_keys=[
@@ -142,6 +164,8 @@ class ControlProcess:
             self._reload_wanted.clear()
             try:
                 await self._take_configuration()
+            except SqlAwayError as error:
+                self._follower.note_trouble(error)
             except (ConfigError, OSError) as error:
                 _log.error("apex.yaml was not taken, the last good one stays: %s", error)
             else:
@@ -152,7 +176,7 @@ class ControlProcess:
 
     async def _report_ready(self) -> None:
         """Ready when the columnar store is: until then usage cannot be asked for."""
-        if self._settings.columnar_url.startswith("chdb://"):
+        if not self._settings.has_columnar_server:
             await self._usage.opened.wait()
         self._reporter.report("ready")
 
@@ -165,7 +189,13 @@ class ControlProcess:
             await asyncio.sleep(METRICS_INTERVAL_S)
 
     def _build_context(self) -> AdminContext:
-        readiness = Readiness(self._settings, self._engine, self._usage, self._bus, self._metrics)
+        readiness = Readiness(
+            self._settings.workers if self._has_proxies else 0,
+            SqlProbe(self._settings, self._engine, self._follower),
+            self._usage,
+            self._bus,
+            self._metrics,
+        )
         return AdminContext(
             settings=self._settings,
             token=load_admin_token(self._settings),

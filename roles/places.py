@@ -28,6 +28,11 @@ def snapshot_path(settings: Settings) -> Path:
     return settings.home / "snapshot.sealed"
 
 
+def snapshot_lock_path(settings: Settings) -> Path:
+    """Held for as long as a snapshot is numbered and written."""
+    return settings.home / "snapshot.lock"
+
+
 def segments_directory(settings: Settings) -> Path:
     return settings.home / "segments"
 

@@ -51,16 +51,11 @@ def open_sql(url: str, statement_timeout_s: float = STATEMENT_TIMEOUT_S) -> Asyn
             f"APEX_SQL_URL cannot be served: {error}",
             "use sqlite+aiosqlite:///path or postgresql+asyncpg://user:password@host/name",
         ) from error
-    if is_embedded(url):
+    if parsed.get_backend_name() == "sqlite":
         if parsed.database and parsed.database != ":memory:":
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         event.listen(engine.sync_engine, "connect", _set_pragmas)
     return engine
-
-
-def is_embedded(url: str) -> bool:
-    """Whether the store is a file with one writer process, as opposed to a server."""
-    return url.startswith("sqlite")
 
 
 def _options(url: URL, statement_timeout_s: float) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Used by the migrations, the control process and the admin API, which answer 503 when it is away.
 """
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ from config.errors import ConfigError
 SQL_ERRORS = (SQLAlchemyError, OSError)
 
 _DEFAULT_PORT = 5432
+# Of files beside the store that are written between two statements.
+_DISK_ERRORS = frozenset(
+    {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS}
+)
 # Classes of SQLSTATE that speak of the server, not of the statement.
 _AWAY_CLASSES = frozenset({
     "08",  # connection exception
@@ -41,7 +46,9 @@ class SqlAwayError(ConfigError):
 
 def is_sql_away(error: BaseException) -> bool:
     """Whether one of SQL_ERRORS says that the store is away; else the statement is at fault."""
-    if isinstance(error, (OSError, PoolTimeoutError)):
+    if isinstance(error, OSError):
+        return error.errno not in _DISK_ERRORS
+    if isinstance(error, PoolTimeoutError):
         return True
     if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError):
         return False

@@ -162,7 +162,7 @@ def test_repr_shows_no_secret() -> None:
 
 def test_every_setting_is_described() -> None:
     described = describe_settings()
-    assert len(described) == 15
+    assert len(described) == 16
     assert all(name.startswith("APEX_") and meaning for name, _, meaning in described)
 
 

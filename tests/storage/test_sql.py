@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from config.errors import ConfigError
-from storage.sql import is_embedded, open_sql
+from storage.sql import open_sql
 from storage.sql_errors import SQL_ERRORS, is_sql_away
 from tests.servers.postgresql import PostgreSQL
 from tests.sql_engines import PostgreSQLDatabases
@@ -41,11 +41,6 @@ async def test_memory_needs_no_directory() -> None:
     async with engine.connect() as connection:
         assert (await connection.execute(text("SELECT 1"))).scalar() == 1
     await engine.dispose()
-
-
-def test_a_file_is_embedded_and_a_server_is_not() -> None:
-    assert is_embedded("sqlite+aiosqlite:///apex.db")
-    assert not is_embedded("postgresql+asyncpg://u@h/n")
 
 
 @pytest.fixture

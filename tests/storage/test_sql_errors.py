@@ -1,5 +1,6 @@
 """Which errors say that the store is away, and what a person is told: never the driver's text."""
 
+import errno
 import threading
 from pathlib import Path
 
@@ -94,6 +95,13 @@ async def test_a_file_that_cannot_be_opened_is_away(tmp_path: Path) -> None:
     assert "writable" in trouble.hint
     # The driver's thread speaks to this loop once more.
     await wait_until(lambda: not [each for each in threading.enumerate() if THREAD in each.name])
+
+
+@pytest.mark.parametrize(("number", "is_away"), [(errno.ECONNREFUSED, True), (errno.ENOSPC, False)])
+def test_a_full_disk_beside_the_store_is_not_a_store_that_is_away(
+    number: int, is_away: bool
+) -> None:
+    assert is_sql_away(OSError(number, "as the system says")) is is_away
 
 
 def test_of_an_error_without_a_state_only_the_place_is_told() -> None:
