@@ -249,6 +249,7 @@ VERBS = (
         "rotate-master-key", "roles.rotating:run", "move what is sealed to the current master key"
     ),
     Verb("control", "roles.control:run", None, _add_child_arguments),
+    Verb("companion", "roles.companion:run", None, _add_child_arguments),
     Verb("check-config", "roles.checking:run", None),
     Verb("prepare", "roles.prepare:run", None, _add_child_arguments),
 )

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.calls import Call
 from admin_api.errors import AdminError
 from policies.audit import AuditEntry, AuditRaceError, append_audit
+from storage.revision import bump_revision
 
 
 @dataclass(slots=True)
@@ -43,6 +44,8 @@ async def change(
                 under_way.before, under_way.after, call.why,
             )  # fmt: skip
             await append_audit(connection, entry, context.clock.now())
+            if is_in_snapshot:
+                await bump_revision(connection)  # other hosts look at it
     except AuditRaceError as error:
         hint = "repeat the call: nothing was changed"
         raise AdminError(409, "conflict", "another change came in between", hint) from error

@@ -21,13 +21,17 @@ from config.process_identity import ProcessIdentity, identify_own
 logger = logging.getLogger(__name__)
 
 LOCK_FILE = "apex.lock"
+SHIPPER_LOCK_FILE = "shipper.lock"  # of who ships this home's segments, for as long as it does
 
 
 class HomeLock:
-    """Exclusive ownership of a home directory; the kernel lets go of it when the process dies."""
+    """Exclusive ownership of a home directory; the kernel lets go of it when the process dies.
 
-    def __init__(self, home: Path) -> None:
-        self._path = home / LOCK_FILE
+    `file` names another lock than that of the whole home, for one duty in it.
+    """
+
+    def __init__(self, home: Path, file: str = LOCK_FILE) -> None:
+        self._path = home / file
         self._descriptor: int | None = None
 
     def acquire(self) -> None:

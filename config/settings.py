@@ -23,7 +23,7 @@ LogFormat = Literal["text", "json"]
 ENVIRONMENTS: tuple[Environment, ...] = ("development", "staging", "production")
 LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 SQL_SCHEMES = ("sqlite+aiosqlite", "postgresql+asyncpg")
-COLUMNAR_SCHEMES = ("chdb", "clickhouse")
+COLUMNAR_SCHEMES = ("chdb", "clickhouse", "clickhouses")
 KV_SCHEMES = ("memory", "redis", "rediss", "redis+cluster", "rediss+cluster")
 MASTER_KEY_ID = re.compile(r"[a-z0-9]{1,16}")
 MOST_MASTER_KEYS = 8
@@ -48,7 +48,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     (
         "APEX_COLUMNAR_URL",
         "chdb://{home}/columnar",
-        "Usage events: chdb:///directory or clickhouse://user@host:8123/name.",
+        "Usage events: chdb:///directory or clickhouse://user@host:8123/name (clickhouses: TLS).",
     ),
     (
         "APEX_KV_URL",
@@ -135,6 +135,21 @@ class Settings:
     clock_scale: float
     clock_origin: ClockOrigin | None
     environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def has_sql_server(self) -> bool:
+        """Whether SQL is a server with other writers, as opposed to a file of one process."""
+        return not self.sql_url.startswith("sqlite")
+
+    @property
+    def has_columnar_server(self) -> bool:
+        """Whether usage goes to a server, as opposed to a directory of one process."""
+        return not self.columnar_url.startswith("chdb")
+
+    @property
+    def has_server(self) -> bool:
+        """Whether either is one: lone proxies then need a process that speaks to it."""
+        return self.has_sql_server or self.has_columnar_server
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -36,15 +36,16 @@ from roles.bus_server import BusServer
 from roles.last_use import LastUse
 from roles.listening import adopt_socket
 from roles.loop import run_on_fast_loop, stop_event_on
-from roles.readiness import Readiness
+from roles.readiness import Readiness, SqlProbe
 from roles.reporting import Reporter
 from roles.snapshot_keeper import KeptSnapshot, SnapshotKeeper, needs_mock
 from roles.spend_watch import SpendWatch
 from roles.spent import SpentTeller
+from roles.sql_follower import SqlFollower
 from roles.usage_store import UsageStore
 from roles.vouching import Voucher
-from storage.migrations import migrate_sql
 from storage.sql import open_sql
+from storage.sql_errors import SqlAwayError
 
 METRICS_INTERVAL_S = 1.0
 BURST_S = 0.05
@@ -82,8 +83,12 @@ async def _serve(
 class ControlProcess:
     """Everything the control process owns, and the order in which it comes up."""
 
-    def __init__(self, settings: Settings, mock_url: str, reporter: Reporter) -> None:
+    def __init__(
+        self, settings: Settings, mock_url: str, reporter: Reporter, *, has_proxies: bool = True
+    ) -> None:
+        """`has_proxies`: this host's, whose segments are shipped here; False for `admin` alone."""
         self._settings = settings
+        self._has_proxies = has_proxies
         self._reporter = reporter
         self._clock = Clock.of(settings)
         self._tasks = TaskOwner()
@@ -91,9 +96,13 @@ class ControlProcess:
         self._engine = open_sql(settings.sql_url)
         self._bus = BusServer(places.bus_path(settings))
         self._key_ring = key_ring = load_key_ring(settings)
-        self._usage = UsageStore(settings, self._clock, self._metrics, key_ring)
+        self._usage = UsageStore(
+            settings, self._clock, self._metrics, key_ring, is_shipping=has_proxies
+        )
         self._keeper = SnapshotKeeper(settings, key_ring, self._engine, self._clock, mock_url)
         self._people = People(settings, key_ring, self._clock)
+        self._follower = SqlFollower(settings, self._engine, self._take_changes)
+        self._taking = asyncio.Lock()
         self._kept: KeptSnapshot | None = None
         self._spent = SpentTeller(self._usage, self._get_snapshot, self._tasks)
         self._bus.on_hello = self._spent.greet
@@ -106,9 +115,17 @@ class ControlProcess:
         self._reload_wanted = asyncio.Event()
 
     async def start(self) -> None:
-        """SQL store, snapshot, bus: what the proxies need. ConfigError refuses the start."""
-        await migrate_sql(self._settings.sql_url)
-        await self._take_configuration()
+        """SQL store, snapshot, bus: what the proxies need. ConfigError refuses the start.
+
+        Without SQL the last snapshot serves, if it is fresh; its news are taken when SQL is back.
+        """
+        try:
+            await self._follower.look()
+        except SqlAwayError as error:
+            kept = self._keeper.take_last(error)
+            self._report_operator(needs_mock(kept.snapshot), kept.snapshot.limits.drain_s)
+            await self._publish(kept, [])
+            self._follower.note_trouble(error)
         await self._bus.start()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self._note_file)
@@ -116,6 +133,7 @@ class ControlProcess:
         confirmed = places.confirmed_path(self._settings)
         voucher = Voucher(self._engine, self._bus, confirmed, self._number_to_vouch_for)
         self._tasks.start(voucher.run(), "vouch")
+        self._tasks.start(self._follower.run(), "follow SQL")
         self._tasks.start(self._flush_metrics_forever(), "metrics")
 
     async def run(self, opened: socket.socket, stop: asyncio.Event) -> None:
@@ -135,18 +153,27 @@ class ControlProcess:
         await self._engine.dispose()
         self._metrics.flush()
 
+    async def _take_changes(self) -> None:
+        """What SQL says now; the file is read again only when somebody asks for it."""
+        await self._take_configuration(reads_file=self._operator is None)
+
     async def _take_configuration(self, *, reads_file: bool = True) -> None:
-        """Bring snapshot and price book in line with apex.yaml, and tell everyone."""
-        operator = self._operator
-        if operator is None or reads_file:
-            operator = await asyncio.to_thread(self._keeper.load_operator)
-        self._people.check(operator.identity)
-        self._reporter.report(
-            "operator", needs_mock=needs_mock(operator), drain_s=operator.limits.drain_s
-        )
-        kept = await self._keeper.refresh(operator)
-        self._operator, self._tiers = operator, load_tiers(operator.tiers)
-        self._people.take(operator.identity)
+        """Bring snapshot and price book in line with apex.yaml and SQL, and tell everyone."""
+        async with self._taking:
+            operator = self._operator
+            if operator is None or reads_file:
+                operator = await asyncio.to_thread(self._keeper.load_operator)
+            self._people.check(operator.identity)
+            self._report_operator(needs_mock(operator), operator.limits.drain_s)
+            kept = await self._keeper.refresh(operator)
+            self._operator, self._tiers = operator, load_tiers(operator.tiers)
+            self._people.take(operator.identity)
+            await self._publish(kept, list(operator.models))
+
+    def _report_operator(self, needs: bool, drain_s: float) -> None:
+        self._reporter.report("operator", needs_mock=needs, drain_s=drain_s)
+
+    async def _publish(self, kept: KeptSnapshot, declared_models: list[str]) -> None:
         snapshot = kept.snapshot
         books = places.price_books_directory(self._settings)
         if self._book is None or self._book.hash != snapshot.price_book:
@@ -161,7 +188,7 @@ class ControlProcess:
             number=snapshot.number,
             default_upstream=snapshot.default_upstream,
             upstreams={name: each.kind for name, each in snapshot.upstreams.items()},
-            models=list(operator.models),
+            models=declared_models,
             tenants=list(snapshot.tenants),
             has_demo=any(tenant.is_demo for tenant in snapshot.tenants.values()),
             new_keys=[
@@ -182,6 +209,10 @@ class ControlProcess:
     async def _try_to_take(self, *, reads_file: bool) -> bool:
         try:
             await self._take_configuration(reads_file=reads_file)
+        except SqlAwayError as error:
+            self._wait_for_sql(error.message, reads_file=reads_file)
+            self._follower.note_trouble(error)
+            return False
         except (ConfigError, OSError) as error:
             _log.error("apex.yaml was not taken, the last good one stays: %s", error)
             if reads_file:  # the API's changes do not wait for a better file
@@ -189,9 +220,7 @@ class ControlProcess:
                 return True
             return False
         except (SQLAlchemyError, AuditRaceError) as error:
-            _log.error("the snapshot waits for the SQL store: %s", type(error).__name__)
-            self._is_file_new = self._is_file_new or reads_file
-            asyncio.get_running_loop().call_later(RETRY_S, self._reload_wanted.set)
+            self._wait_for_sql(type(error).__name__, reads_file=reads_file)
             return False
         assert self._kept is not None
         number = self._kept.snapshot.number
@@ -199,6 +228,11 @@ class ControlProcess:
         what = "apex.yaml read again" if reads_file else "changes taken in"
         _log.info("%s: snapshot %d, %s", what, number, news)
         return True
+
+    def _wait_for_sql(self, trouble: str, *, reads_file: bool) -> None:
+        _log.error("the snapshot waits for the SQL store: %s", trouble)
+        self._is_file_new = self._is_file_new or reads_file
+        asyncio.get_running_loop().call_later(RETRY_S, self._reload_wanted.set)
 
     def _note_file(self) -> None:
         self._is_file_new = True
@@ -209,7 +243,7 @@ class ControlProcess:
 
     async def _report_ready(self) -> None:
         """Ready when the columnar store is: until then usage cannot be asked for."""
-        if self._settings.columnar_url.startswith("chdb://"):
+        if not self._settings.has_columnar_server:
             await self._usage.opened.wait()
         self._reporter.report("ready")
 
@@ -222,7 +256,13 @@ class ControlProcess:
             await asyncio.sleep(METRICS_INTERVAL_S)
 
     def _build_context(self) -> AdminContext:
-        readiness = Readiness(self._settings, self._engine, self._usage, self._bus, self._metrics)
+        readiness = Readiness(
+            self._settings.workers if self._has_proxies else 0,
+            SqlProbe(self._settings, self._engine, self._follower),
+            self._usage,
+            self._bus,
+            self._metrics,
+        )
         return AdminContext(
             settings=self._settings,
             token=load_admin_token(self._settings),

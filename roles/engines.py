@@ -1,22 +1,51 @@
-"""Refuses engine URLs that this version, or a role on its own, cannot serve."""
+"""Which roles the engines that the URLs name can serve; what cannot work is refused by name.
 
-from typing import NoReturn
+`python main.py all` runs on any engine. A role of its own needs servers for what it shares with
+the other roles. docs/engines.md has the table, made by `describe_combinations`.
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from config.errors import ConfigError
 from config.settings import Settings
+
+Role = Literal["all", "proxy", "admin", "worker"]
+ROLES: tuple[Role, ...] = ("all", "proxy", "admin", "worker")
+
+
+class Need(NamedTuple):
+    """What a role cannot do without, and what to say where it is missing."""
+
+    is_met: Callable[[Settings], bool]
+    message: str
+    hint: str
+
+
+COLUMNAR_SERVER = Need(
+    lambda settings: settings.has_columnar_server,
+    "{role} alone cannot run on an embedded columnar store, which has one owner process",
+    "set APEX_COLUMNAR_URL=clickhouse://user@host:8123/name, or run: python main.py all",
+)
+SQL_SERVER = Need(
+    lambda settings: settings.has_sql_server,
+    "{role} alone cannot run on an embedded SQL store, which has one writer process",
+    "set APEX_SQL_URL=postgresql+asyncpg://user@host/name, or run: python main.py all",
+)
+# Lone proxies need no server: they write their log, and whoever has the store ships it later.
+NEEDS: dict[Role, tuple[Need, ...]] = {
+    "all": (),
+    "proxy": (),
+    "admin": (COLUMNAR_SERVER, SQL_SERVER),
+    "worker": (COLUMNAR_SERVER,),
+}
 
 
 def check_engines(settings: Settings) -> None:
     """ConfigError for an engine whose turn comes with a later version."""
     if not settings.kv_url.startswith("memory://"):
         _check_kv_places(settings.kv_url)
-    if settings.sql_url.startswith("postgresql+asyncpg://"):
-        raise ConfigError(
-            "APEX_SQL_URL=postgresql+asyncpg:// is not served by this version:"
-            " it arrives with the control plane",
-            "unset APEX_SQL_URL: an SQLite file in APEX_HOME then serves",
-        )
 
 
 def _check_kv_places(url: str) -> None:
@@ -35,24 +64,12 @@ def _check_kv_places(url: str) -> None:
             )
 
 
-def check_can_split(settings: Settings, role: str) -> None:
-    """ConfigError unless `role` can run apart from the other half of the control plane."""
+def check_role(settings: Settings, role: Role) -> None:
+    """ConfigError unless the engines can serve this role; it names the setting and the fix."""
     check_engines(settings)
-    if settings.columnar_url.startswith("chdb://"):
-        raise ConfigError(
-            f"{role} alone cannot run on an embedded columnar store, which has one owner process",
-            "set APEX_COLUMNAR_URL=clickhouse://user@host:8123/name, or run: python main.py all",
-        )
-
-
-def refuse_lone_admin(settings: Settings) -> NoReturn:
-    """ConfigError: the SQL store has one writer process, and no server engine serves it yet."""
-    check_can_split(settings, "admin")
-    raise ConfigError(
-        "admin alone cannot run on an embedded SQL store, which has one writer process",
-        "APEX_SQL_URL needs a server engine for that, and PostgreSQL arrives with the control"
-        " plane; until then run: python main.py all",
-    )
+    for need in NEEDS[role]:
+        if not need.is_met(settings):
+            raise ConfigError(need.message.format(role=role), need.hint)
 
 
 def has_divided_caches(settings: Settings) -> bool:

@@ -1,7 +1,7 @@
-"""`python main.py proxy` with APEX_WORKERS above 1: that many proxies on one port, kept running.
+"""`python main.py proxy`: APEX_WORKERS proxies on one port and what ships for them, kept running.
 
-Called by roles/proxy_process.py. No control process and no home lock: beside another host's control
-plane this is a whole data plane.
+Called by roles/proxy_process.py for more than one proxy, or a server to ship to. No control process
+and no home lock: beside another host's control plane this is a whole data plane.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ from roles.listening import close_all, open_proxy_sockets
 from roles.open_ports import announced
 
 DRAIN_MARGIN_S = 5.0
+COMPANION = "companion"
+COMPANION_STOP_S = 20.0
 
 _log = logging.getLogger(__name__)
 
@@ -56,10 +58,13 @@ async def _keep_running(
         fd = opened.fileno()
         words = ("proxy", f"--index={index}", f"--fd={fd}")
         children.start(ChildSpec(f"proxy-{index}", words, (fd,)))
+    if settings.has_server:
+        children.start(ChildSpec(COMPANION, (COMPANION,)))
     await stop.wait()
     await tasks.stop()
     close_all(sockets)
     await children.stop("proxy", drain_s + DRAIN_MARGIN_S)
+    await children.stop(COMPANION, COMPANION_STOP_S)  # last: it ships what the proxies wrote
     await children.close()
 
 

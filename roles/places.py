@@ -38,6 +38,11 @@ def revocations_path(settings: Settings) -> Path:
     return settings.home / revocations.FILE_NAME
 
 
+def snapshot_lock_path(settings: Settings) -> Path:
+    """Held for as long as a snapshot is numbered and written."""
+    return settings.home / "snapshot.lock"
+
+
 def segments_directory(settings: Settings) -> Path:
     return settings.home / "segments"
 

@@ -13,6 +13,7 @@ from config.home import HomeLock, read_discovery
 from config.log import configure_logging
 from config.secrets import load_key_ring
 from config.settings import Settings
+from policies.snapshot_age import confirm_snapshot
 from roles import places
 from roles.announcing import keep_new_keys
 from roles.engines import check_engines
@@ -21,6 +22,7 @@ from roles.snapshot_keeper import KeptSnapshot, SnapshotKeeper, needs_mock
 from storage.columnar import open_columnar
 from storage.migrations import migrate_columnar, migrate_sql
 from storage.sql import open_sql
+from storage.sql_errors import SqlAwayError
 
 WAIT_FOR_HOME_S = 10.0
 POLL_S = 0.1
@@ -46,9 +48,11 @@ def run_migrate(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def build_once(settings: Settings) -> KeptSnapshot:
-    """Migrate the SQL store and bring the snapshot up to date; the caller holds the home lock."""
+    """Migrate the SQL store and bring the snapshot up to date; the caller holds the home lock.
+
+    While SQL is away the last snapshot will do, if it is fresh. ConfigError.
+    """
     places.make_directories(settings)
-    await migrate_sql(settings.sql_url)
     engine = open_sql(settings.sql_url)
     keeper = SnapshotKeeper(
         settings, load_key_ring(settings), engine, Clock.of(settings), find_mock_url(settings)
@@ -60,7 +64,15 @@ async def build_once(settings: Settings) -> KeptSnapshot:
         ):
             hint = "the mock provider is not running: start it with python main.py mock"
             print(f"note: {hint}", file=sys.stderr)
-        return await keeper.refresh(operator)
+        try:
+            await migrate_sql(settings.sql_url)
+            kept = await keeper.refresh(operator)
+        except SqlAwayError as error:
+            kept = keeper.take_last(error)
+            print(f"note: the last snapshot serves: {error.message}", file=sys.stderr)
+        else:
+            confirm_snapshot(settings.home)
+        return kept
     finally:
         await engine.dispose()
 
@@ -107,8 +119,8 @@ def show_keys(settings: Settings, kept: KeptSnapshot) -> None:
 
 async def _migrate(settings: Settings) -> None:
     places.make_directories(settings)
-    await migrate_sql(settings.sql_url)
-    print("SQL store: up to date")
+    is_ours = await migrate_sql(settings.sql_url)
+    print(f"SQL store: {'up to date' if is_ours else 'of a newer version, left as it is'}")
     columnar = open_columnar(settings.columnar_url)
     try:
         applied = await migrate_columnar(columnar)

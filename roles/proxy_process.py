@@ -16,6 +16,7 @@ from config.errors import ConfigError
 from config.log import configure_logging
 from config.settings import Settings
 from config.tasks import TaskOwner
+from policies.snapshot_age import UNCONFIRMED_AFTER_S, read_age_s
 from proxy.role import run_proxy
 from roles import lifeline, places
 from roles.engines import check_engines
@@ -37,7 +38,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     check_engines(settings)
     places.make_directories(settings)
     prepare_if_needed(settings)
-    if settings.workers > 1:
+    if settings.workers > 1 or settings.has_server:
         return run_many(settings)
     opened = open_lone_proxy_socket(settings)
     with announced(settings, "proxy", opened):
@@ -93,7 +94,10 @@ def prepare_if_needed(settings: Settings) -> None:
 
 
 def is_snapshot_fresh(settings: Settings) -> bool:
-    """Whether the snapshot is there and not older than apex.yaml."""
+    """Whether the snapshot is there and not older than apex.yaml, nor than a SQL server's word."""
+    age_s = read_age_s(settings.home)
+    if settings.has_sql_server and (age_s is None or age_s > UNCONFIRMED_AFTER_S):
+        return False
     path = places.snapshot_path(settings)
     if not path.exists():
         return False

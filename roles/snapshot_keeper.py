@@ -1,4 +1,4 @@
-"""Keeps the sealed snapshot on disk true to apex.yaml and the stored keys; for control, prepare.
+"""Keeps the sealed snapshot on disk true to apex.yaml and SQL; for control, prepare, companion.
 
 A snapshot gets the next number only when its content changed, so that a restart of the control
 process makes no proxy read it again.
@@ -6,9 +6,11 @@ process makes no proxy read it again.
 
 import asyncio
 import dataclasses
+import fcntl
 import os
 from typing import NamedTuple
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from config.clock import Clock
@@ -27,12 +29,15 @@ from policies.snapshot import (
     read_snapshot_file,
     write_snapshot_file,
 )
-from policies.snapshot_builder import BuildMemory, SnapshotSources, build_snapshot
+from policies.snapshot_age import read_age_s
+from policies.snapshot_builder import BuildMemory, BuiltSnapshot, SnapshotSources, build_snapshot
 from policies.snapshot_signing import SnapshotSigner, read_pin, reseal_pin
 from roles import places
+from storage.sql_errors import SqlAwayError, naming_sql_trouble
 from storage.tables import BY_API
 
 MOCK_KEY = "sk-mock"
+UNNUMBERED = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,31 +85,59 @@ class SnapshotKeeper:
 
     async def refresh(self, operator: OperatorConfig) -> KeptSnapshot:
         """Build the snapshot and write it if it says anything new. ConfigError changes nothing."""
+        with naming_sql_trouble(self._settings.sql_url):
+            async with self._engine.begin() as connection:
+                signer = await load_signer(connection, self._key_ring, self._clock.now())
+            # An older master key may be unset once nothing on disk is sealed under it.
+            reseal_pin(self._settings.home, self._key_ring)
+            reseal_revocations(places.revocations_path(self._settings), self._key_ring)
+            revoked = read_revocations(places.revocations_path(self._settings), self._key_ring)
+            sources = SnapshotSources(
+                self._settings, operator, self._key_ring, revoked, memory=self._memory
+            )
+            try:
+                built = await self._build(sources)
+            except IntegrityError:  # another host made the same tenant or key: now it is found
+                built = await self._build(sources)
+        return await asyncio.to_thread(self._keep, built, signer)
+
+    def take_last(self, trouble: SqlAwayError) -> KeptSnapshot:
+        """The snapshot on disk, to serve from while SQL is away. SqlAwayError without a fresh one.
+
+        It stays as it was signed: a mock that listens elsewhere by now is found when SQL is back.
+        """
+        age_s = read_age_s(self._settings.home)
+        most_s = self._settings.snapshot_max_stale_s
+        held = self._read_held() if age_s is not None and age_s <= most_s else None
+        if held is None or held.public_key is None:
+            what = "there is no signed snapshot yet" if age_s is None or held else (
+                f"the last snapshot was confirmed {age_s:.0f} s ago, over "
+                f"APEX_SNAPSHOT_MAX_STALE_S={most_s}"
+            )  # fmt: skip
+            raise SqlAwayError(f"{trouble.message}, and {what}", trouble.hint) from trouble
+        return KeptSnapshot(held.snapshot, is_new=False, new_keys=[])
+
+    async def _build(self, sources: SnapshotSources) -> BuiltSnapshot:
+        return await build_snapshot(sources, self._engine, UNNUMBERED, self._clock)
+
+    def _keep(self, built: BuiltSnapshot, signer: SnapshotSigner) -> KeptSnapshot:
+        """Number it after the one on disk; of several processes of a home one at a time does."""
         path = places.snapshot_path(self._settings)
-        held = await asyncio.to_thread(self._read_held)
-        async with self._engine.begin() as connection:
-            signer = await load_signer(connection, self._key_ring, self._clock.now())
-        # An older master key may be unset once nothing on disk is sealed under it.
-        reseal_pin(path.parent, self._key_ring)
-        reseal_revocations(places.revocations_path(self._settings), self._key_ring)
-        revoked = read_revocations(places.revocations_path(self._settings), self._key_ring)
-        sources = SnapshotSources(
-            self._settings, operator, self._key_ring, revoked, memory=self._memory
-        )
-        number = held.snapshot.number + 1 if held else 1
-        built = await build_snapshot(sources, self._engine, number, self._clock)
-        if held is not None and _is_same(held, built.snapshot, signer):
-            if sealed_under(path.read_bytes()) != self._key_ring.key_id:
-                write_snapshot_file(path, held.snapshot, self._key_ring, signer, number - 1)
-            os.utime(path)  # as new as apex.yaml: a lone proxy need not have it built again
-            self._held = held._replace(written_ns=path.stat().st_mtime_ns)
-            return KeptSnapshot(held.snapshot, is_new=False, new_keys=built.new_keys)
-        await asyncio.to_thread(
-            write_snapshot_file, path, built.snapshot, self._key_ring, signer,
-            number - 1, self._dumps,
-        )  # fmt: skip
-        self._held = _Held(path.stat().st_mtime_ns, built.snapshot, signer.public_key)
-        return KeptSnapshot(built.snapshot, is_new=True, new_keys=built.new_keys)
+        with places.snapshot_lock_path(self._settings).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            held = self._read_held()
+            if held is not None and _is_same(held, built.snapshot, signer):
+                number = held.snapshot.number
+                if sealed_under(path.read_bytes()) != self._key_ring.key_id:
+                    write_snapshot_file(path, held.snapshot, self._key_ring, signer, number)
+                os.utime(path)  # as new as apex.yaml: a lone proxy need not have it built again
+                self._held = held._replace(written_ns=path.stat().st_mtime_ns)
+                return KeptSnapshot(held.snapshot, is_new=False, new_keys=built.new_keys)
+            number = held.snapshot.number if held else 0
+            snapshot = dataclasses.replace(built.snapshot, number=number + 1)
+            write_snapshot_file(path, snapshot, self._key_ring, signer, number, self._dumps)
+            self._held = _Held(path.stat().st_mtime_ns, snapshot, signer.public_key)
+        return KeptSnapshot(snapshot, is_new=True, new_keys=built.new_keys)
 
     def is_made_by_api(self, tenant: str, key_id: str) -> bool:
         """Whether that key is the tenant's and the admin API made it, as SQL last said."""
@@ -135,9 +168,9 @@ class _Held(NamedTuple):
     public_key: bytes | None
 
 
-def needs_mock(operator: OperatorConfig) -> bool:
+def needs_mock(source: OperatorConfig | Snapshot) -> bool:
     """Whether any upstream is the built-in mock."""
-    return any(upstream.kind == MOCK_KIND for upstream in operator.upstreams.values())
+    return any(upstream.kind == MOCK_KIND for upstream in source.upstreams.values())
 
 
 def _is_same(held: _Held, built: Snapshot, signer: SnapshotSigner) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from config.clock import Clock
 from config.errors import ConfigError
-from config.home import HomeLock
+from config.home import SHIPPER_LOCK_FILE, HomeLock
 from config.log import configure_logging
 from config.settings import Settings
 from roles import places
@@ -249,7 +249,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     refused = check_in_child(settings)  # before anything is made
     if refused:
         return refused
-    with HomeLock(settings.home):
+    with HomeLock(settings.home), HomeLock(settings.home, SHIPPER_LOCK_FILE):
         places.make_directories(settings)
         places.forget_last_run(settings)
         load_admin_token(settings)  # made here, so that no child races for it

@@ -7,7 +7,6 @@ admin API reads through this class (admin_api.context.UsageStore).
 import asyncio
 import logging
 import re
-from urllib.parse import urlsplit
 
 from admin_api.context import DependencyState, FreshUsage
 from admin_api.errors import AdminError
@@ -25,14 +24,12 @@ from ledger.shipper import Shipper
 from ledger.worker import run_worker
 from roles import places
 from roles.mock_bill import read_mock_bill
-from storage.columnar import Columnar, ColumnarError, open_columnar
+from storage.columnar import Columnar, ColumnarError, describe_place, open_columnar
 from storage.migrations import migrate_columnar
 
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 10.0
 PROBE_TIMEOUT_S = 2.0
-
-DEFAULT_PORT = 8123
 
 # ClickHouse numbers its errors: https://github.com/ClickHouse/ClickHouse, ErrorCodes.cpp.
 _SERVER_CODE = re.compile(r"\b(?:Code:|error code) ?([0-9]{1,4})\b")
@@ -54,13 +51,19 @@ class UsageStore:
         clock: Clock,
         metrics: Metrics | None,
         key_ring: KeyRing | None = None,
+        *,
+        is_shipping: bool = True,
     ) -> None:
-        """Without the key ring nothing is estimated: records wait until a run that has it."""
+        """Without the key ring nothing is estimated: records wait until a run that has it.
+
+        Not `is_shipping`: the segments of this home are another process's to ship, here is read.
+        """
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
         self._columnar: Columnar | None = None
         self._key_ring = key_ring
+        self._is_shipping = is_shipping
         self._shipper: Shipper | None = None
         self._estimator: Estimator | None = None
         self._roller: Roller | None = None
@@ -76,9 +79,16 @@ class UsageStore:
         except BaseException:
             await columnar.close()
             raise
+        self._columnar = columnar
+        if self._is_shipping:
+            self._open_shipping(columnar)
+        self._trouble = ""
+        self.opened.set()
+
+    def _open_shipping(self, columnar: Columnar) -> None:
+        settings = self._settings
         books = BookShelf(places.price_books_directory(settings))
         segments = places.segments_directory(settings)
-        self._columnar = columnar
         self._shipper = Shipper(segments, columnar, books, self._clock, self._metrics)
         self._roller = Roller(columnar, self._clock)
         if self._key_ring is not None:
@@ -87,17 +97,15 @@ class UsageStore:
             self._estimator = Estimator(
                 spool, self._key_ring, columnar, shelf, self._clock, self._metrics
             )
-        self._trouble = ""
-        self.opened.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ship until `stop`; a server that is away is tried again, an embedded store is not."""
         delay_s = FIRST_RETRY_S
-        while self._shipper is None and not stop.is_set():
+        while self._columnar is None and not stop.is_set():
             try:
                 await self.open()
             except (ConfigError, ColumnarError) as error:
-                if self._settings.columnar_url.startswith("chdb://"):
+                if not self._settings.has_columnar_server:
                     raise
                 self._note_trouble(describe_trouble(self._settings.columnar_url, error))
                 await _wait(stop, delay_s)
@@ -106,6 +114,8 @@ class UsageStore:
                 _log.info("the columnar store is open")
         if self._shipper is not None:
             await run_worker(self._shipper, stop, self._estimator, self._roller)
+        else:
+            await stop.wait()
 
     def _note_trouble(self, trouble: str) -> None:
         """Said when it changes, not at every try."""
@@ -125,10 +135,11 @@ class UsageStore:
 
     async def open_fresh(self) -> FreshUsage:
         """Ship what was written until now; AdminError 503 while the store is away."""
-        if self._shipper is None or self._columnar is None:
+        if self._columnar is None:
             raise _away(self._trouble)
         try:
-            await self._shipper.ship()
+            if self._shipper is not None:
+                await self._shipper.ship()
         except ColumnarError as error:
             raise self._away_after(error) from error
         segments = places.segments_directory(self._settings)
@@ -167,8 +178,7 @@ def describe_trouble(url: str, error: Exception) -> str:
     """One sentence about a server, without the driver's own text; an embedded store's error."""
     if url.startswith("chdb://"):
         return str(error)
-    parts = urlsplit(url)
-    server = f"the ClickHouse server at {parts.hostname}:{parts.port or DEFAULT_PORT}"
+    server = f"the ClickHouse server at {describe_place(url)}"
     code = _SERVER_CODE.search(str(error))
     if code is None:
         return f"{server} does not answer: start it, or correct APEX_COLUMNAR_URL"

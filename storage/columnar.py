@@ -25,6 +25,10 @@ _INSERT_SETTINGS: dict[str, Any] = {
     "input_format_parallel_parsing": 0,
     "insert_deduplicate": 1,
 }
+_TLS_SCHEME = "clickhouses"
+_PORTS = {"clickhouse": 8123, _TLS_SCHEME: 8443}
+# In seconds, unless the URL's query says otherwise. The driver's own are 10 and 300.
+_TIMEOUTS = {"connect_timeout": 5, "send_receive_timeout": 30}
 
 
 class ColumnarError(Exception):
@@ -79,22 +83,45 @@ class Columnar:
 
 
 def open_columnar(url: str) -> Columnar:
-    """Open chdb:///directory or clickhouse://user:password@host:port/database.
+    """Open chdb:///directory or clickhouse://user:password@host:port/database (clickhouses: TLS).
 
-    ConfigError when another process has the directory, or the server cannot be reached.
+    ConfigError when another process has the directory, or the server cannot be reached. Every
+    statement is bounded in time; a connection that broke is made anew for the next.
     """
     parts = urlsplit(url)
     if parts.scheme == "chdb":
         return _open_chdb(url, Path(unquote(parts.path)))
     try:
-        return Columnar(
-            lambda: clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)
-        )
-    except (ClickHouseError, OSError, ValueError) as error:
+        return Columnar(lambda: _connect(url))
+    except (ClickHouseError, OSError, ValueError, TypeError) as error:
         raise ConfigError(
-            f"the columnar store at {parts.hostname}:{parts.port or 8123} does not answer: {error}",
+            f"the columnar store at {describe_place(url)} does not answer: {error}",
             "start the ClickHouse server, or correct APEX_COLUMNAR_URL",
         ) from error
+
+
+def describe_place(url: str) -> str:
+    """host:port of a server's URL."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
+
+
+def _connect(url: str) -> Any:
+    parts = urlsplit(url)
+    options: dict[str, Any] = {
+        name: value for name, value in _TIMEOUTS.items() if f"{name}=" not in parts.query
+    }
+    if parts.scheme == _TLS_SCHEME:
+        options["interface"] = "https"
+    # A pool of its own, which it closes; of a session, statements at once would be refused.
+    return clickhouse_connect.get_client(
+        dsn=url,
+        port=parts.port or _PORTS[parts.scheme],
+        autogenerate_session_id=False,
+        dedicated_pool=True,
+        query_retries=0,
+        **options,
+    )
 
 
 def _open_chdb(url: str, directory: Path) -> Columnar:

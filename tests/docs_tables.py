@@ -23,6 +23,7 @@ from tests.faults.row import table_of
 from tests.faults.rows_bodies import BODY_ROWS
 from tests.faults.rows_status import CONNECTION_ROWS, STATUS_ROWS
 from tests.faults.rows_streams import BROKEN_STREAM_ROWS, UNUSUAL_STREAM_ROWS
+from tests.roles.engine_rows import engine_table
 from tests.stacks.catalogue import stack_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,6 +83,7 @@ TABLES: dict[str, dict[str, tuple[str, str, Rows] | str]] = {
     "docs/demo.md": {
         "origins": ("what", "kind", [(each.what, each.kind, each.how) for each in ORIGINS])
     },
+    "docs/engines.md": {"engines": engine_table()},
     "docs/faults.md": {
         "statuses": table_of(STATUS_ROWS),
         "connections": table_of(CONNECTION_ROWS),

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -118,6 +118,7 @@ class Gateway:
         self.environ = clean_environment(self.home, changes)
         self.workers = workers
         self._verb = verb
+        self._away: frozenset[str] = frozenset()
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -156,8 +157,14 @@ class Gateway:
             await self.stop()
             raise
 
+    async def start_without(self, away: Collection[str]) -> None:
+        """Start where these dependencies are away; every other one has to be well."""
+        self._away = frozenset(away)
+        await self.start()
+
     async def wait_until_ready(self) -> None:
         """Wait until every dependency is well again, as after a restart of a child."""
+        self._away = frozenset()
         await wait_until(self._is_up, START_TIMEOUT_S, "the gateway is ready again")
 
     async def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
@@ -284,4 +291,9 @@ class Gateway:
                 document = await reply.json(content_type=None)
         except (aiohttp.ClientError, orjson.JSONDecodeError):
             return False
-        return reply.status == 200 and document["status"] == "ok"
+        if reply.status != 200:
+            return False
+        states = document.get("dependencies", {})
+        return (document["status"] == "ok" or bool(self._away)) and all(
+            states[name]["status"] == "ok" for name in states if name not in self._away
+        )

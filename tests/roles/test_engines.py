@@ -1,21 +1,18 @@
-"""Which engine URLs are refused, and what the refusal names."""
+"""Which engines serve which role, and what a refusal names."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from config.errors import ConfigError
 from config.settings import Settings, load_settings
-from roles.engines import check_can_split, check_engines, has_divided_caches, refuse_lone_admin
+from roles.engines import ROLES, Role, check_engines, check_role, has_divided_caches
+from tests.roles.engine_rows import COLUMNAR_URLS, ENGINE_ROWS, SQL_URLS, EngineRow
 
 
 def settings(home: Path, **changes: str) -> Settings:
     return load_settings({"APEX_HOME": str(home), **changes})
-
-
-def test_the_embedded_engines_and_clickhouse_are_served(tmp_path: Path) -> None:
-    check_engines(settings(tmp_path))
-    check_engines(settings(tmp_path, APEX_COLUMNAR_URL="clickhouse://u@localhost:8123/n"))
 
 
 @pytest.mark.parametrize(
@@ -42,32 +39,37 @@ def test_a_kv_server_that_cannot_be_is_refused_at_the_start(tmp_path: Path, url:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "url"),
-    [
-        ("APEX_SQL_URL", "postgresql+asyncpg://u:secret@h/n"),
-    ],
-)
-def test_later_engines_are_refused_by_name_and_without_their_password(
-    tmp_path: Path, name: str, url: str
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("row", ENGINE_ROWS, ids=lambda row: f"{row.sql}-{row.columnar}")
+def test_each_combination_is_served_or_refused_as_the_table_says(
+    tmp_path: Path, row: EngineRow, role: Role
 ) -> None:
+    urls = {
+        "APEX_SQL_URL": SQL_URLS[row.sql],
+        "APEX_COLUMNAR_URL": COLUMNAR_URLS[row.columnar],
+    }
+    given = settings(tmp_path, **urls)
+    said = row.roles[role]
+    if not said.startswith("refused"):
+        check_role(given, role)
+        return
     with pytest.raises(ConfigError) as caught:
-        check_engines(settings(tmp_path, **{name: url}))
-    assert name in caught.value.message
-    assert f"unset {name}" in caught.value.hint
+        check_role(given, role)
+    name = said.removeprefix("refused: ").strip("`")
+    assert caught.value.hint.startswith(f"set {name}=")
+    assert f"{role} alone" in caught.value.message
     assert "secret" not in str(caught.value)
 
 
-def test_half_a_control_plane_needs_server_engines(tmp_path: Path) -> None:
-    embedded = settings(tmp_path)
-    with pytest.raises(ConfigError, match="APEX_COLUMNAR_URL"):
-        check_can_split(embedded, "worker")
-    with pytest.raises(ConfigError, match="APEX_COLUMNAR_URL"):
-        refuse_lone_admin(embedded)
-    server = settings(tmp_path, APEX_COLUMNAR_URL="clickhouse://u@localhost:8123/n")
-    check_can_split(server, "worker")
-    with pytest.raises(ConfigError, match="APEX_SQL_URL"):
-        refuse_lone_admin(server)
+def test_the_table_has_every_pair_of_engines() -> None:
+    told = {(row.sql, row.columnar.removesuffix(" over TLS")) for row in ENGINE_ROWS}
+    assert told == set(product(SQL_URLS, ("chDB", "ClickHouse")))
+
+
+def test_redis_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="APEX_KV_URL") as caught:
+        check_engines(settings(tmp_path, APEX_KV_URL="redis://127.0.0.1:6379"))
+    assert "unset APEX_KV_URL" in caught.value.hint
 
 
 @pytest.mark.parametrize(("workers", "is_divided"), [("1", False), ("2", True)])

@@ -1,20 +1,29 @@
 """Migrations: from nothing, again, after an interruption; and the tables say what they must."""
 
+import subprocess
+import sys
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import insert, inspect, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.events import AttemptEnd, AttemptStart
 from storage import migrations
 from storage.columnar import Columnar, open_columnar
 from storage.migrations import migrate_columnar, migrate_sql
 from storage.sql import open_sql
-from storage.tables import metadata
+from storage.sql_errors import SqlAwayError
+from storage.tables import api_keys, metadata, tenants
+from tests.servers import pick_port
+from tests.sql_engines import PostgreSQLDatabases
 
 FILES_DIR = Path(migrations.__file__).parent / "columnar"
+ROOT = Path(__file__).resolve().parent.parent.parent
+AT = datetime(2026, 11, 1, tzinfo=UTC)
 ALL_FILES = sorted(path.stem for path in FILES_DIR.glob("*.sql"))
 
 
@@ -47,11 +56,11 @@ async def test_every_field_of_an_event_has_its_column(embedded: Columnar) -> Non
     }
 
 
-async def test_sql_is_migrated_once_and_matches_the_tables(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path}/deep/apex.db"
-    await migrate_sql(url)
-    await migrate_sql(url)
-    engine = open_sql(url)
+@pytest.mark.engines
+async def test_sql_is_migrated_once_and_matches_the_tables(sql_url: str) -> None:
+    assert await migrate_sql(sql_url)
+    assert await migrate_sql(sql_url)
+    engine = open_sql(sql_url)
     async with engine.connect() as connection:
         found = await connection.run_sync(
             lambda sync: {
@@ -66,20 +75,49 @@ async def test_sql_is_migrated_once_and_matches_the_tables(tmp_path: Path) -> No
     }
 
 
-async def test_a_key_name_is_unique_within_its_tenant(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path}/apex.db"
-    await migrate_sql(url)
-    engine = open_sql(url)
-    insert = text(
-        "INSERT INTO api_keys (key_id, tenant, name, secret_hmac, pepper_id, last4, created_at, "
-        "scopes) VALUES (:id, 'acme', 'app', 'aa', 'k1', 'abcd', '2026-11-01', '[]')"
+@pytest.mark.engines
+async def test_a_store_of_a_newer_version_is_left_as_it_is(sql_engine: AsyncEngine) -> None:
+    async with sql_engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = 'r9999'"))
+    url = sql_engine.url.render_as_string(hide_password=False)
+    assert not await migrate_sql(url)
+    async with sql_engine.connect() as connection:
+        [version] = (await connection.execute(text("SELECT * FROM alembic_version"))).scalars()
+    assert version == "r9999"
+
+
+async def test_migrators_of_one_server_do_not_collide(postgresql: PostgreSQLDatabases) -> None:
+    """Each in a process of its own; without the lock, all but one fail over the first table."""
+    url = postgresql.make_empty()
+    code = (
+        "import asyncio, sys; from storage.migrations import migrate_sql;"
+        " sys.exit(not asyncio.run(migrate_sql(sys.argv[1])))"
     )
-    async with engine.begin() as connection:
-        await connection.execute(
-            text("INSERT INTO tenants (name, created_at) VALUES ('acme', '2026-11-01')")
-        )
-        await connection.execute(insert, {"id": "one"})
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, url], cwd=ROOT, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
+    assert [status for _, status in ended] == [0, 0, 0], ended
+
+
+async def test_a_server_that_is_away_is_named_without_the_password() -> None:
+    url = f"postgresql+asyncpg://u:secret@127.0.0.1:{pick_port()}/apex"
+    with pytest.raises(SqlAwayError, match=r"127\.0\.0\.1:\d+ does not answer") as caught:
+        await migrate_sql(url)
+    assert "APEX_SQL_URL" in caught.value.hint
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.engines
+async def test_a_key_name_is_unique_within_its_tenant(sql_engine: AsyncEngine) -> None:
+    row = {
+        "tenant": "acme", "name": "app", "secret_hmac": "aa", "pepper_id": "k1", "last4": "abcd",
+        "created_at": AT, "scopes": [],
+    }  # fmt: skip
+    async with sql_engine.begin() as connection:
+        await connection.execute(insert(tenants).values(name="acme", created_at=AT))
+        await connection.execute(insert(api_keys).values(key_id="one", **row))
     with pytest.raises(IntegrityError):
-        async with engine.begin() as connection:
-            await connection.execute(insert, {"id": "two"})
-    await engine.dispose()
+        async with sql_engine.begin() as connection:
+            await connection.execute(insert(api_keys).values(key_id="two", **row))

@@ -1,13 +1,11 @@
 """The tables as queries name them are the tables that the migrations make."""
 
-from pathlib import Path
-
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.migrations import migrate_sql
-from storage.sql import open_sql
 from storage.tables import metadata
 
 
@@ -16,11 +14,8 @@ def _differences(connection: sa.Connection) -> list[object]:
     return list(compare_metadata(context, metadata))
 
 
-async def test_tables_are_what_the_migrations_make(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path}/apex.db"
-    await migrate_sql(url)
-    engine = open_sql(url)
-    async with engine.connect() as connection:
+@pytest.mark.engines
+async def test_tables_are_what_the_migrations_make(sql_engine: AsyncEngine) -> None:
+    async with sql_engine.connect() as connection:
         differences = await connection.run_sync(_differences)
-    await engine.dispose()
     assert differences == []
