@@ -66,12 +66,6 @@ def test_the_table_has_every_pair_of_engines() -> None:
     assert told == set(product(SQL_URLS, ("chDB", "ClickHouse")))
 
 
-def test_redis_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="APEX_KV_URL") as caught:
-        check_engines(settings(tmp_path, APEX_KV_URL="redis://127.0.0.1:6379"))
-    assert "unset APEX_KV_URL" in caught.value.hint
-
-
 @pytest.mark.parametrize(("workers", "is_divided"), [("1", False), ("2", True)])
 def test_memory_is_divided_among_several_workers(
     tmp_path: Path, workers: str, is_divided: bool

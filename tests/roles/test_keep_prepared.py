@@ -34,6 +34,8 @@ async def test_it_follows_the_file_and_survives_a_bad_one(tmp_path: Path) -> Non
     assert not await prepare_once(settings)
     assert drain_of(settings) == 30
     (tmp_path / "apex.yaml").write_text(CONFIG + "limits: {drain_s: 7}\n")
+    moment = Clock().now() - 60  # as if it had been confirmed a minute ago
+    os.utime(places.confirmed_path(settings), (moment, moment))
     tasks = TaskOwner()
     tasks.start(keep_prepared(settings, interval_s=0.01), "keep prepared")
     await wait_until(lambda: drain_of(settings) == 7, 30.0)
