@@ -21,8 +21,8 @@ SCRIPTS = ScriptDirectory(str(Path(migrations.__file__).parent))
 REVISIONS = [each.revision for each in SCRIPTS.walk_revisions()][::-1]
 COLUMNAR_FILES = sorted((Path(migrations.__file__).parent / "columnar").glob("*.sql"))
 
-# A mark more only has the hour summed once more; an index that is there is built again.
-MAY_RUN_AGAIN = ("INSERT INTO USAGE_HOUR_MARKS ", "ALTER TABLE USAGE_EVENTS MATERIALIZE INDEX ")
+# A mark more only has the hour summed once more; what is materialised is so again.
+MAY_RUN_AGAIN = ("INSERT INTO USAGE_HOUR_MARKS ", "ALTER TABLE USAGE_EVENTS MATERIALIZE ")
 
 Columns = dict[tuple[str, str], tuple[str, bool, bool]]  # (type, may be null, has a default)
 Bounds = set[tuple[str, str, str]]
