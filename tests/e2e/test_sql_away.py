@@ -110,7 +110,7 @@ async def test_sql_away_at_boot_a_fresh_snapshot_serves_and_an_old_one_is_refuse
         code, _, errors = await gateway.verb("all")
         assert code == 2
         assert "does not answer, and the last snapshot was confirmed 900" in errors
-        assert "APEX_MAX_STALE_S=86400" in errors
+        assert "APEX_SNAPSHOT_MAX_STALE_S=86400" in errors
         assert "hint: start it, or correct APEX_SQL_URL" in errors
         os.utime(gateway.home / SNAPSHOT_FILE)
         await gateway.start_without({"sql"})
@@ -124,4 +124,4 @@ async def test_the_first_start_needs_sql(tmp_path: Path) -> None:
     url = f"postgresql+asyncpg://apex@127.0.0.1:{pick_port()}/apex"
     code, _, errors = await Gateway(tmp_path, environ={"APEX_SQL_URL": url}).verb("all")
     assert code == 2
-    assert "does not answer, and there is no snapshot yet" in errors
+    assert "does not answer, and there is no signed snapshot yet" in errors
