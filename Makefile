@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev lock run test test-long check lint format format-check types \
-        imports bench bench-peers profile soak demo demo-calls \
+        imports bench bench-peers profile soak demo demo-calls demo-control \
         migrate clean
 
 help:  ## list the targets
@@ -63,6 +63,9 @@ demo: install  ## replay a real trace under two policies, through a throw-away g
 
 demo-calls: install  ## start a throw-away gateway on the mock, send a few calls, show the usage
 	@$(BIN)/python bench/demo_calls.py
+
+demo-control: install  ## a tenant, its owner, a key with a budget, refused when it is used up
+	@$(BIN)/python -m bench.demo_control
 
 migrate: install  ## bring the stores under APEX_HOME to the current schema
 	$(BIN)/python main.py migrate
