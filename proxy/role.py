@@ -179,7 +179,7 @@ class ProxyProcess:
             self.tasks.start(asyncio.to_thread(litellm_door.load), "load litellm")
 
     async def tick_forever(self) -> None:
-        """Tick until cancelled; every minute look at the disk, should the bus have missed news."""
+        """Tick until cancelled; without the bus look at the disk each second, else each minute."""
         count = 0
         while True:
             self.tick()
@@ -187,7 +187,7 @@ class ProxyProcess:
                 with suppress(OSError):
                     await asyncio.to_thread(self.unmetered.recount)
             count += 1
-            if count % 60 == 0:
+            if count % 60 == 0 or not self.bus.is_connected:
                 self.has_news.set()
             await asyncio.sleep(TICK_S)
 

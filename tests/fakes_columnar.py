@@ -2,7 +2,7 @@
 
 Run as `python -m tests.fakes_columnar DIRECTORY [PORT]`; it prints its port. The engine is the real
 one, so is the wire; settings of a server, users and clusters are not covered. POST /fault makes the
-next inserts take effect and lose their replies, or fail before they do anything.
+next inserts work and lose their replies, fail before they do anything, or wait and work late.
 """
 
 import asyncio
@@ -39,6 +39,8 @@ class Front:
         self._engine = self._thread.submit(chdb.connect, directory).result()
         self.replies_to_lose = 0
         self.inserts_to_fail = 0
+        self.inserts_to_hold = 0
+        self._is_released = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -48,6 +50,9 @@ class Front:
         if is_insert and self.inserts_to_fail > 0:
             self.inserts_to_fail -= 1
             return web.Response(status=500, text="Code: 241. DB::Exception: not now")
+        if is_insert and self.inserts_to_hold > 0:
+            self.inserts_to_hold -= 1
+            await self._is_released.wait()
         loop = asyncio.get_running_loop()
         try:
             output = await loop.run_in_executor(
@@ -64,6 +69,9 @@ class Front:
     async def set_fault(self, request: web.Request) -> web.Response:
         self.replies_to_lose = int(request.query.get("lose_replies", "0"))
         self.inserts_to_fail = int(request.query.get("fail_inserts", "0"))
+        self.inserts_to_hold = int(request.query.get("hold_inserts", "0"))
+        self._is_released.set()
+        self._is_released = asyncio.Event()
         return web.Response()
 
     def _run(self, query: dict[str, str], statement: bytes) -> bytes:

@@ -198,7 +198,7 @@ class Gateway:
 
     @property
     def output_path(self) -> Path:
-        return self.directory / "gateway.log"
+        return self.directory / ("gateway.log" if self._verb == "all" else f"{self._verb}.log")
 
     @property
     def output(self) -> str:
@@ -273,6 +273,11 @@ class Gateway:
         if self._process.returncode is not None:
             code = self._process.returncode
             raise AssertionError(f"the gateway ended with {code}:\n{self.output}")
+        if self._verb == "mock":
+            return "mock" in self.discovery
+        if self._verb == "admin":
+            found = "admin" in self.discovery
+            return found and await self._is_ready(f"{self.admin_url}/health/ready")
         if self._verb == "proxy":  # alone it is degraded: there is no control process
             found = "proxy" in self.discovery
             return found and await self._is_ready(f"{self.proxy_url}/health")

@@ -127,6 +127,32 @@ async def test_a_reply_that_is_lost_doubles_nothing(
     await store.close()
 
 
+async def test_a_store_that_is_slow_and_commits_after_all_doubles_nothing(
+    columnar_server: ColumnarServer, tmp_path: Path
+) -> None:
+    """Trust row 5: nobody waits for it any more, the batch is sent again, and then both work."""
+    url = columnar_server.url(await columnar_server.make_database())
+    store = open_columnar(f"{url}?send_receive_timeout=1")
+    await migrate_columnar(store)
+    ledger = Ledger(tmp_path / "home", store)
+    ledger.write(make_events(4))
+    await columnar_server.set_fault(hold_inserts=1)
+    with pytest.raises(ColumnarError, match="timed out"):
+        await ledger.shipper.ship()
+    ledger.write(make_events(4, first=4))
+    assert (await ledger.shipper.ship()).events == 16
+    await columnar_server.set_fault()
+    await wait_until(lambda: has_raw_rows(store, 24), 30, "the late insert has worked too")
+    assert await ledger.count_stored() == 16
+    ledger.writer.close()
+    await store.close()
+
+
+async def has_raw_rows(store: Columnar, count: int) -> bool:
+    """Count what is there before the engine merges rows of one event."""
+    return await store.query("SELECT count() AS n FROM usage_events") == [{"n": count}]
+
+
 async def test_damage_stops_its_segment_and_no_other(
     embedded: Columnar, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -36,8 +36,10 @@ class Server:
         *,
         user: str | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
+        cwd: Path = Path("/"),
     ) -> None:
         """`user`: whom to run it as where we are root and the server refuses to be."""
+        self._cwd = cwd
         self.name = name
         self._command = [*_as_user(user, stop_signal), *command]
         self._log_path = log_path
@@ -49,7 +51,7 @@ class Server:
         assert self._process is None, f"{self.name} runs already"
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/"
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._cwd
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not is_up():

@@ -1,15 +1,22 @@
 """The columnar store on every engine: values, tokens, errors, and who may own it."""
 
+import asyncio
 import socket
+import ssl
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import orjson
 import pytest
 
 from config.errors import ConfigError
-from storage.columnar import Columnar, ColumnarError, open_columnar
+from storage.columnar import Columnar, ColumnarError, describe_place, open_columnar
+from tests.columnar_engines import ColumnarServer
+from tests.proxy.wire_peers import Authority
+from tests.servers.clickhouse import ClickHouse
 
 pytestmark = pytest.mark.engines
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -126,3 +133,62 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_store_without_a_directory_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="names no directory"):
         open_columnar(url)
+
+
+async def test_a_server_that_hangs_is_given_up_in_time_and_found_again() -> None:
+    with ClickHouse() as server:
+        store = open_columnar(f"{server.url()}?connect_timeout=1&send_receive_timeout=1")
+        server.server.pause()
+        with pytest.raises(ColumnarError, match="timed out"):
+            await store.query("SELECT 1 AS one")
+        server.server.resume()
+        assert await store.query("SELECT 1 AS one") == [{"one": 1}]
+        server.server.kill()
+        with pytest.raises(ColumnarError, match="refused"):
+            await store.query("SELECT 1 AS one")
+        server.start()
+        assert await store.query("SELECT 1 AS one") == [{"one": 1}]
+        await store.close()
+
+
+async def test_tls_is_checked_against_the_authority_that_the_url_names(
+    columnar_server: ColumnarServer, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    context = authority.server("127.0.0.1")
+    async with relay(columnar_server.port, tls=context) as port:
+        url = f"clickhouses://127.0.0.1:{port}/default"
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{port} does not answer") as caught:
+            await asyncio.to_thread(open_columnar, url)
+        assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value)
+        store = await asyncio.to_thread(open_columnar, f"{url}?ca_cert={authority.path}")
+        assert await store.query("SELECT 1 AS one") == [{"one": 1}]
+        await store.close()
+
+
+def test_a_server_without_a_port_is_at_the_usual_one() -> None:
+    assert describe_place("clickhouse://u:secret@h/name") == "h:8123"
+    assert describe_place("clickhouses://u:secret@h/name") == "h:8443"
+
+
+@asynccontextmanager
+async def relay(port: int, tls: ssl.SSLContext) -> AsyncIterator[int]:
+    """TLS in front of a port of 127.0.0.1, as a load balancer has it; yields its own port."""
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pipe(reader, far_writer), pipe(far_reader, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()
