@@ -24,9 +24,12 @@ def find_rule(policy: Policy, facts: RequestFacts) -> Rule | None:
 
 def shortlist(policy: Policy, facts: RequestFacts) -> tuple[Rule, ...]:
     """The rules that hold for some size of prompt, up to the first that holds for all."""
+    # Of key and tags counts what some rule names: thousands of keys then share a few lists.
+    key_name = facts.key_name if facts.key_name in policy.named_keys else ""
+    tags = [each for each in facts.tags.items() if each[0] in policy.named_tags]
     asked = (
-        facts.endpoint, facts.model, facts.key_name, facts.is_streaming, facts.has_tools,
-        facts.latency_objective_ms, tuple(facts.tags.items()) if facts.tags else (),
+        facts.endpoint, facts.model, key_name, facts.is_streaming, facts.has_tools,
+        facts.latency_objective_ms, tuple(tags),
     )  # fmt: skip
     kept: tuple[Rule, ...] | None = policy.shortlists.get(asked)
     if kept is None:

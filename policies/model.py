@@ -96,6 +96,16 @@ class Policy(PolicyPart):
         return f"{self.name}@{hashlib.sha256(canonical).hexdigest()[:12]}"
 
     @cached_property
+    def named_keys(self) -> frozenset[str]:
+        """The API keys that some rule names."""
+        return frozenset(key for rule in self.rules for key in rule.match.keys)
+
+    @cached_property
+    def named_tags(self) -> frozenset[str]:
+        """The tags that some rule asks for."""
+        return frozenset(tag for rule in self.rules for tag in rule.match.tags)
+
+    @cached_property
     def shortlists(self) -> dict[tuple[Any, ...], tuple[Rule, ...]]:
         """Which rules are left for requests of one kind: the memory of optimizer.routing."""
         return {}

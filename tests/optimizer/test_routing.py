@@ -87,3 +87,20 @@ def test_the_chain_names_each_servable_model_once() -> None:
     models, reasons = chain_models("house", ("gpt-4o", "house", "gone", "gpt-4o"), MODELS)
     assert models == ("house", "gpt-4o")
     assert reasons == ["fallback_unknown:gone"]
+
+
+def test_keys_and_tags_that_no_rule_names_share_what_is_kept() -> None:
+    rules = (
+        Rule(name="nightly", match=Match(keys=("nightly",)), no_optimize=True),
+        Rule(name="search", match=Match(tags={"team": "search"}), no_optimize=True),
+        Rule(name="rest"),
+    )
+    policy = Policy(name="p", rules=rules)
+    found = [
+        find_rule(policy, make_facts(key_name=key, tags=tags))
+        for key in ("nightly", "app-1", "app-2", "")
+        for tags in ({}, {"team": "search"}, {"team": "ads"}, {"other": "x"})
+    ]
+    names = [each.name if each else "" for each in found]
+    assert names == ["nightly"] * 4 + ["rest", "search", "rest", "rest"] * 3
+    assert len(policy.shortlists) == 6  # by whether the key is named, and the team there is
