@@ -1,4 +1,4 @@
-"""A home of the gateway as it is measured: 10,000 API keys, a policy of 50 rules, 5% held out.
+"""A home of the gateway as it is measured: 10,000 API keys, 50 rules, 5% held out, limits on.
 
 The last rule matches, so that every request passes all of them; it caches deterministic requests.
 """
@@ -14,6 +14,13 @@ from bench.gateways.processes import LOAD_CORE, Started, clean_environment, star
 ROOT = Path(__file__).resolve().parent.parent.parent
 KEYS, TENANTS, RULES = 10_000, 10, 50
 HOLDOUT_SHARE = 0.05
+# Of each tenant: counted and claimed with every call, and out of reach.
+LIMITS = {
+    "requests_per_minute": 100_000_000,
+    "tokens_per_minute": 1_000_000_000,
+    "concurrency": 100_000,
+    "budgets": [{"amount_usd": "1000000", "period": "month"}],
+}
 MODELS = ("gpt-4o-mini", "gpt-4o")
 
 
@@ -63,7 +70,8 @@ def tenant(number: int) -> dict[str, Any]:
         {"name": f"key-{key}", "secret": secret_of(f"{key:05d}")}
         for key in range(number * share, (number + 1) * share)
     ]
-    return {"keys": keys, "policy": {"holdout_share": HOLDOUT_SHARE, "rules": rules()}}
+    policy = {"holdout_share": HOLDOUT_SHARE, "rules": rules()}
+    return {"keys": keys, "policy": policy, "limits": LIMITS}
 
 
 def rules() -> list[dict[str, Any]]:
