@@ -75,7 +75,7 @@ SETTINGS: tuple[tuple[str, str, str], ...] = (
     (
         "APEX_SNAPSHOT_MAX_STALE_S",
         "86400",
-        "Seconds the proxies serve without a control plane, 60 to a year; then they refuse.",
+        "Seconds the proxies serve, or start, without a control plane, 60 to a year; then not.",
     ),
     (
         "APEX_MASTER_KEYS",

@@ -124,6 +124,7 @@ class ControlProcess:
         except SqlAwayError as error:
             kept = self._keeper.take_last(error)
             self._report_operator(needs_mock(kept.snapshot), kept.snapshot.limits.drain_s)
+            self._is_behind = True
             await self._publish(kept, [])
             self._follower.note_trouble(error)
         await self._bus.start()
@@ -155,7 +156,9 @@ class ControlProcess:
 
     async def _take_changes(self) -> None:
         """What SQL says now; the file is read again only when somebody asks for it."""
+        self._is_behind = True  # until it is taken nobody vouches for what is on disk
         await self._take_configuration(reads_file=self._operator is None)
+        self._is_behind = False
 
     async def _take_configuration(self, *, reads_file: bool = True) -> None:
         """Bring snapshot and price book in line with apex.yaml and SQL, and tell everyone."""
