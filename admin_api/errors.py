@@ -9,13 +9,21 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as SQLTimeoutError
 
 from config.errors import ConfigError, nearest
+from storage.sql_errors import SQL_ERRORS, SqlAwayError, is_sql_away
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PROBLEM_TYPE = "application/problem+json"
 MAX_BODY_BYTES = 65_536
 # What a driver raises while its server, or the table it needs, is not there.
-STORE_AWAY = (OperationalError, InterfaceError, SQLTimeoutError, ConnectionError)
+STORE_AWAY = (
+    SqlAwayError,
+    OperationalError,
+    InterfaceError,
+    SQLTimeoutError,
+    ConnectionError,
+    TimeoutError,
+)
 HEADERS = {
     401: {"WWW-Authenticate": "Bearer"},
     429: {"Retry-After": "60"},
@@ -59,22 +67,33 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return await handler(request)
     except AdminError as error:
         return problem_response(error)
+    except STORE_AWAY as error:
+        return _explain_store(request, error)
     except ConfigError as error:
         return problem_response(AdminError(400, "invalid_request", error.message, error.hint))
-    except STORE_AWAY as error:
-        _log.warning("%s %s: the SQL store is away", request.method, request.path)
-        return problem_response(_store_away(error))
     except web.HTTPException as error:
         return problem_response(_describe_http_error(request, error))
-    except Exception:  # noqa: BLE001  the last resort: a caller gets an answer, the log the reason
-        _log.exception("%s %s failed", request.method, request.path)
-        failure = AdminError(
-            500,
-            "internal_error",
-            "the control process failed to answer",
-            "its log has the reason; the proxies keep serving",
-        )
-        return problem_response(failure)
+    except Exception as error:  # noqa: BLE001  the last resort: an answer, and the log the reason
+        return _explain_failure(request, error)
+
+
+def _explain_failure(request: web.Request, error: Exception) -> web.Response:
+    """A store that is away in a driver's words; else a fault of ours."""
+    if isinstance(error, SQL_ERRORS) and is_sql_away(error):
+        return _explain_store(request, error)
+    _log.error("%s %s failed", request.method, request.path, exc_info=error)
+    failure = AdminError(
+        500,
+        "internal_error",
+        "the control process failed to answer",
+        "its log has the reason; the proxies keep serving",
+    )
+    return problem_response(failure)
+
+
+def _explain_store(request: web.Request, error: Exception) -> web.Response:
+    _log.warning("%s %s: the SQL store is away", request.method, request.path)
+    return problem_response(_store_away(error))
 
 
 def _store_away(error: Exception) -> AdminError:

@@ -83,6 +83,10 @@ async def test_sql_away_at_run_time_costs_no_call_and_comes_back_by_itself(
             await wait_until(lambda: is_degraded(gateway), 30, "readiness says that SQL is away")
             _, _, sql = await read_sql_state(gateway)
             assert "does not answer" in sql["reason"]
+            status, problem = await gateway.admin(
+                "/admin/v1/tenants", method="POST", json={"name": "globex"}
+            )
+            assert (status, problem["code"]) == (503, "store_unavailable")
             find()
             await gateway.wait_until_ready()
         done.set()
