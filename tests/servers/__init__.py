@@ -14,12 +14,42 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.02
 # Below the ports that a kernel gives to outgoing connections.
 PORTS = range(20_000, 32_000)
+
+
+class WithBlock:
+    """Starts what it is at the block's beginning, and closes it at its end or when that failed."""
+
+    def open(self) -> None:
+        """Start everything; called once."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop it and remove everything."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        try:
+            self.open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 class Server:

@@ -8,19 +8,17 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from uuid import uuid4
 
 import aiohttp
 
 from storage.columnar import open_columnar
-from tests.servers import Server, accepts_connections, pick_port
+from tests.servers import Server, WithBlock, accepts_connections, pick_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-class ClickHouse:
+class ClickHouse(WithBlock):
     """One server with its data in a temporary directory; a with block."""
 
     def __init__(self) -> None:
@@ -30,21 +28,8 @@ class ClickHouse:
         command = [sys.executable, "-m", "tests.fakes_columnar", store, str(self.port)]
         self.server = Server("clickhouse", command, self._directory / "log", cwd=ROOT)
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def open(self) -> None:
+        self.start()
 
     def start(self) -> None:
         """Start it, again where it was killed: on the same port, with its data."""

@@ -10,11 +10,9 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from uuid import uuid4
 
-from tests.servers import Server, find_binary, pick_port
+from tests.servers import Server, WithBlock, find_binary, pick_port
 
 PACKAGE = "postgresql"
 USER = "apex"
@@ -26,7 +24,7 @@ DIRECTORIES = tuple(
 OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60")
 
 
-class PostgreSQL:
+class PostgreSQL(WithBlock):
     """initdb in a temporary directory, then `postgres` on a port of 127.0.0.1; a with block."""
 
     def __init__(self) -> None:
@@ -37,22 +35,9 @@ class PostgreSQL:
         self._port = pick_port()
         self.server = self._describe_server()
 
-    def __enter__(self) -> Self:
-        try:
-            self._make_cluster()
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def open(self) -> None:
+        self._make_cluster()
+        self.start()
 
     def start(self) -> None:
         """Start it, again where it was stopped or killed: on the same port, with its data."""

@@ -10,17 +10,22 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from tests.servers import START_TIMEOUT_S, Server, accepts_connections, find_binary, pick_port
+from tests.servers import (
+    START_TIMEOUT_S,
+    Server,
+    WithBlock,
+    accepts_connections,
+    find_binary,
+    pick_port,
+)
 
 PACKAGE = "redis-server"
 CLIENT_PACKAGE = "redis-tools"
 NODES = 3
 
 
-class Redis:
+class Redis(WithBlock):
     """`redis-server` on a port of 127.0.0.1; a with block."""
 
     def __init__(self, *options: str) -> None:
@@ -31,17 +36,8 @@ class Redis:
         command += ["--dir", str(self._directory), *options]
         self.server = Server(PACKAGE, command, self._directory / "log")
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
         self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         """Start it, again where it was killed: on the same port, empty."""
@@ -70,7 +66,7 @@ class Redis:
         return accepts_connections(self.port) and _answers(self.port)
 
 
-class RedisCluster:
+class RedisCluster(WithBlock):
     """Three nodes that share the slots; a with block."""
 
     def __init__(self) -> None:
@@ -82,28 +78,15 @@ class RedisCluster:
             for _ in range(NODES)
         ]
 
-    def __enter__(self) -> Self:
-        try:
-            for node in self.nodes:
-                node.start()
-            places = [f"127.0.0.1:{node.port}" for node in self.nodes]
-            ask(self.nodes[0].port, "--cluster", "create", *places, "--cluster-yes")
-            deadline = time.monotonic() + START_TIMEOUT_S
-            while not all(self._is_whole(node) for node in self.nodes):
-                assert time.monotonic() < deadline, "the cluster did not come together"
-                time.sleep(0.05)
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def open(self) -> None:
+        for node in self.nodes:
+            node.start()
+        places = [f"127.0.0.1:{node.port}" for node in self.nodes]
+        ask(self.nodes[0].port, "--cluster", "create", *places, "--cluster-yes")
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not all(self._is_whole(node) for node in self.nodes):
+            assert time.monotonic() < deadline, "the cluster did not come together"
+            time.sleep(0.05)
 
     def close(self) -> None:
         """Stop all of them and remove everything."""
