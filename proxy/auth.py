@@ -57,11 +57,6 @@ def _websocket_key(protocols: str) -> str:
     return ""
 
 
-def identify(headers: Mapping[str, str], snapshot: Snapshot, peppers: Peppers) -> KeyRecord:
-    """Return the key that signed this request, or raise 401."""
-    return identify_token(bearer_of(headers), snapshot, peppers)
-
-
 def identify_token(token: str, snapshot: Snapshot, peppers: Peppers) -> KeyRecord:
     """Return the key whose secret this is, or raise 401; one HMAC, whatever was sent."""
     if not token:

@@ -1,5 +1,7 @@
 """Who is calling: B6 on keys, point 31 of the wire list, and the key-check findings of B2."""
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,11 +9,16 @@ from hypothesis import strategies as st
 from config.secrets import KeyRing
 from policies.keys import generate_key, key_hmac
 from policies.snapshot import KeyRecord, Snapshot
-from proxy.auth import LONGEST_TOKEN_CHARACTERS, bearer_of, identify
+from proxy.auth import LONGEST_TOKEN_CHARACTERS, Peppers, bearer_of, identify_token
 from proxy.errors import GatewayError
 from tests.proxy.samples import KEY_RING, SECRET, key_record, request_headers, snapshot_with
 
 PEPPER = {"": KEY_RING.pepper()}
+
+
+def identify(headers: Mapping[str, str], snapshot: Snapshot, peppers: Peppers) -> KeyRecord:
+    """As proxy.admission does it."""
+    return identify_token(bearer_of(headers), snapshot, peppers)
 
 
 def refused(snapshot: Snapshot, *pairs: tuple[str, str]) -> GatewayError:
