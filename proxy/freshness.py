@@ -7,10 +7,10 @@ may be a new one. Over: keys may have been revoked long since, and nothing is se
 from pathlib import Path
 
 from config.clock import Clock
+from policies.snapshot_age import CONFIRMED_FILE, SNAPSHOT_FILE
 
 # The control process vouches every other second; what is missed now and then is no outage.
 DOUBT_AFTER_S = 10.0
-CONFIRMED_FILE = "snapshot.confirmed"
 DEFAULT_MAX_STALE_S = 86_400
 
 
@@ -50,7 +50,7 @@ def age_on_disk(home: Path, clock: Clock) -> float:
     """
     if clock.is_scaled:
         return 0.0
-    written = [_written(home / name) for name in ("snapshot.sealed", CONFIRMED_FILE)]
+    written = [_written(home / name) for name in (SNAPSHOT_FILE, CONFIRMED_FILE)]
     return max(0.0, clock.now() - max(written)) if any(written) else 0.0
 
 

@@ -13,6 +13,7 @@ from ledger.price_book import PriceBook, load_price_book
 from policies.revocations import FILE_NAME as REVOCATIONS_FILE
 from policies.revocations import read_revocations
 from policies.snapshot import Snapshot, read_snapshot_file
+from policies.snapshot_age import SNAPSHOT_FILE
 from policies.snapshot_signing import read_pin
 from proxy.freshness import DEFAULT_MAX_STALE_S, Freshness, age_on_disk
 from proxy.live import LiveSnapshot
@@ -32,7 +33,7 @@ class SnapshotHolder:
         max_stale_s: float = DEFAULT_MAX_STALE_S,
     ) -> None:
         self._home = home
-        self._path = home / "snapshot.sealed"
+        self._path = home / SNAPSHOT_FILE
         self._seen_ns = 0
         self._key_ring = key_ring
         self._trusted = read_pin(home, key_ring)

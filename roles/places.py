@@ -5,6 +5,7 @@ from pathlib import Path
 from config.home import remove_discovery
 from config.settings import Settings
 from policies import revocations
+from policies.snapshot_age import CONFIRMED_FILE, SNAPSHOT_FILE
 
 
 def run_directory(settings: Settings) -> Path:
@@ -26,12 +27,12 @@ def processes_path(settings: Settings) -> Path:
 
 
 def snapshot_path(settings: Settings) -> Path:
-    return settings.home / "snapshot.sealed"
+    return settings.home / SNAPSHOT_FILE
 
 
 def confirmed_path(settings: Settings) -> Path:
     """Touched by the control process while it vouches for the snapshot."""
-    return settings.home / "snapshot.confirmed"
+    return settings.home / CONFIRMED_FILE
 
 
 def revocations_path(settings: Settings) -> Path:

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from config.clock import Clock
-from proxy.freshness import CONFIRMED_FILE, DOUBT_AFTER_S, Freshness, age_on_disk
+from policies.snapshot_age import CONFIRMED_FILE
+from proxy.freshness import DOUBT_AFTER_S, Freshness, age_on_disk
 from tests.proxy.samples import SteppedClock
 
 
